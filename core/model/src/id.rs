@@ -37,11 +37,7 @@ fn parse_hex(given: &str, prefix: &'static str) -> Result<u128, ParseIdError> {
 }
 
 fn fmt_hex(value: u128, prefix: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    if value & SHORT != 0 {
-        write!(f, "{prefix}{:08x}", value & !SHORT)
-    } else {
-        write!(f, "{prefix}{value:017x}")
-    }
+    if value & SHORT != 0 { write!(f, "{prefix}{:08x}", value & !SHORT) } else { write!(f, "{prefix}{value:017x}") }
 }
 
 macro_rules! ids {
@@ -140,7 +136,15 @@ mod tests {
 
     #[test]
     fn wrong_prefix_length_or_digits_are_malformed() {
-        for text in ["", "vpc-", "vpc-0123", "subnet-0123456789abcdef0", "vpc-0123456789ABCDEF0", "vpc-0123456789abcdefg", "vpc-+123456789abcdef0"] {
+        for text in [
+            "",
+            "vpc-",
+            "vpc-0123",
+            "subnet-0123456789abcdef0",
+            "vpc-0123456789ABCDEF0",
+            "vpc-0123456789abcdefg",
+            "vpc-+123456789abcdef0",
+        ] {
             let error = text.parse::<VpcId>().unwrap_err();
             assert_eq!(error.to_string(), format!("Invalid id: \"{text}\" (expecting \"vpc-...\")"));
         }

@@ -1,1 +1,21 @@
-//! placeholder
+//! The nouns of a region and the world that they make up.
+//!
+//! ```text
+//! entity (Vpc, Subnet, Eni, …) → Record → Change → World::apply → tables + indexes
+//! ```
+//!
+//! Pure values: no I/O, no clock, no randomness. The planner, the trace and the store all speak these types.
+
+mod address;
+pub mod entity;
+mod id;
+mod place;
+mod record;
+mod world;
+
+pub use address::{Mac, ParseMacError, host_net, nth_v4, nth_v6, overlaps};
+pub use entity::*;
+pub use id::*;
+pub use place::*;
+pub use record::{Change, Generation, Record, RecordKey, Table, Tables, Transaction};
+pub use world::{ENI_IPV4_PREFIX_LEN, ENI_IPV6_PREFIX_LEN, World};

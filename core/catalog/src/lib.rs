@@ -1,0 +1,1 @@
+//! The instance types that EC2 knows, with their limits.

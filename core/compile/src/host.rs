@@ -1,0 +1,32 @@
+//! What the region's server and a host's agent say to each other: plain values, so that neither knows the other.
+
+use gp_model::{Generation, InstanceId, Region, World};
+use imbl::OrdMap;
+use std::sync::Arc;
+
+/// The worlds that a host serves, as of one generation. With one host this is every region, whole; a slice for one
+/// of many hosts is a `World` too, only smaller, so the same trace runs on it.
+#[derive(Debug, Clone, Default)]
+pub struct HostView {
+    pub generation: Generation,
+    pub regions: OrdMap<Region, Arc<World>>,
+}
+
+/// What a host tells the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostReport {
+    /// Packets of this host obey every change up to this generation.
+    Applied { generation: Generation },
+    /// An instance reached a state. `boot` is the one that the host was asked for.
+    Instance { region: Region, instance: InstanceId, boot: u32, outcome: InstanceOutcome },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstanceOutcome {
+    Running,
+    Stopped,
+    /// Its resources on the host are gone.
+    Terminated,
+    /// It could not be started: the reason, for the instance's `StateReason`.
+    Failed { reason: String },
+}

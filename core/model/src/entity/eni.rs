@@ -1,0 +1,74 @@
+//! The elastic network interface.
+
+use super::Tags;
+use crate::{AccountId, EniAttachmentId, EniId, InstanceId, Mac, SecurityGroupId, SubnetId, Timestamp, VpcId, Zone};
+use ipnet::{Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Eni {
+    pub id: EniId,
+    pub owner: AccountId,
+    pub vpc: VpcId,
+    pub subnet: SubnetId,
+    pub zone: Zone,
+    pub mac: Mac,
+    pub description: String,
+    /// EC2's `InterfaceType`: `interface` for ordinary ones.
+    pub interface_type: String,
+    /// Principal that asked for it.
+    pub requester: Option<String>,
+    pub requester_managed: bool,
+    /// The first is the primary; empty in an IPv6-only subnet.
+    pub private_ipv4: Vec<Ipv4Addr>,
+    pub ipv6: Vec<Ipv6Addr>,
+    pub ipv4_prefixes: Vec<Ipv4Net>,
+    pub ipv6_prefixes: Vec<Ipv6Net>,
+    /// In the order given.
+    pub groups: Vec<SecurityGroupId>,
+    pub source_dest_check: bool,
+    pub attachment: Option<EniAttachment>,
+    pub connection_tracking: ConnectionTracking,
+    pub created_at: Timestamp,
+    pub tags: Tags,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EniAttachment {
+    pub id: EniAttachmentId,
+    pub instance: InstanceId,
+    pub instance_owner: AccountId,
+    pub device_index: u32,
+    pub network_card_index: u32,
+    pub attached_at: Timestamp,
+    pub delete_on_termination: bool,
+}
+
+/// Idle timeouts, in seconds, where the user has set them (EC2 `ConnectionTrackingSpecification`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionTracking {
+    pub tcp_established_secs: Option<u32>,
+    pub udp_stream_secs: Option<u32>,
+    pub udp_secs: Option<u32>,
+}
+
+impl Eni {
+    pub fn primary_ipv4(&self) -> Option<Ipv4Addr> {
+        self.private_ipv4.first().copied()
+    }
+
+    /// Every single address, IPv4 first. Prefixes are apart: see [`Eni::holds`].
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let v4 = self.private_ipv4.iter().copied().map(IpAddr::V4);
+        v4.chain(self.ipv6.iter().copied().map(IpAddr::V6))
+    }
+
+    /// Is the address one of the ENI's own (prefixes included)? This is what the source/destination check asks.
+    pub fn holds(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(a) => self.private_ipv4.contains(&a) || self.ipv4_prefixes.iter().any(|p| p.contains(&a)),
+            IpAddr::V6(a) => self.ipv6.contains(&a) || self.ipv6_prefixes.iter().any(|p| p.contains(&a)),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The closed list of reasons for which a packet dies. C, metrics and docs are generated from it.
+//!
+//! Codes are for ever: a retired reason keeps its number, and a new one takes the next.
+
+use serde::Serialize;
+
+macro_rules! drop_reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal, $text:literal;)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[repr(u16)]
+        pub enum DropReason { $($(#[doc = $doc])+ $name = $code,)* }
+
+        impl DropReason {
+            pub const ALL: &'static [DropReason] = &[$(DropReason::$name),*];
+
+            /// The name in metrics, in JSON and in the C header.
+            pub fn name(self) -> &'static str {
+                match self { $(DropReason::$name => $text,)* }
+            }
+
+            /// What happened, in one sentence.
+            pub fn description(self) -> &'static str {
+                match self { $(DropReason::$name => concat!($($doc),+).trim_ascii(),)* }
+            }
+
+            pub fn from_code(code: u16) -> Option<Self> {
+                match code { $($code => Some(DropReason::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+impl DropReason {
+    pub fn code(self) -> u16 {
+        self as u16
+    }
+}
+
+drop_reasons! {
+    /// The frame is not a well-formed Ethernet, ARP, IPv4 or IPv6 packet.
+    Malformed = 1, "malformed";
+    /// The EtherType is neither ARP, IPv4 nor IPv6.
+    UnsupportedEtherType = 2, "unsupported-ether-type";
+    /// Broadcast and multicast are not delivered in a VPC.
+    Multicast = 3, "multicast";
+    /// A later fragment came without its first one.
+    FragmentWithoutFirst = 4, "fragment-without-first";
+    /// The source address or MAC address is not the ENI's own and its source/destination check is on.
+    SourceCheck = 5, "source-check";
+    /// The destination address is not the ENI's own and its source/destination check is on.
+    DestinationCheck = 6, "destination-check";
+    /// No egress rule of the sender's security groups allows it.
+    SecurityGroupEgress = 7, "security-group-egress";
+    /// No ingress rule of the receiver's security groups allows it.
+    SecurityGroupIngress = 8, "security-group-ingress";
+    /// The network ACL of the sender's subnet denies it.
+    NetworkAclEgress = 9, "network-acl-egress";
+    /// The network ACL of the receiver's subnet denies it.
+    NetworkAclIngress = 10, "network-acl-ingress";
+    /// The route table has no route to the destination.
+    NoRoute = 11, "no-route";
+    /// The route's target is gone.
+    Blackhole = 12, "blackhole";
+    /// The address belongs to the VPC but no ENI holds it.
+    NoSuchAddress = 13, "no-such-address";
+    /// The ENI that holds the address is not attached to a running instance.
+    EniNotAttached = 14, "eni-not-attached";
+    /// The internet gateway knows no public address for the source.
+    NoPublicAddress = 15, "no-public-address";
+    /// The address is reserved for the VPC itself and does not answer this.
+    ReservedAddress = 16, "reserved-address";
+    /// The link-local service at this address is not offered.
+    ServiceUnavailable = 17, "service-unavailable";
+    /// The ENI sent more new flows per second than its budget allows.
+    UpcallBudget = 18, "upcall-budget";
+    /// The ENI is not known to this host.
+    UnknownEni = 19, "unknown-eni";
+    /// The ENI tracks as many connections as its instance type allows.
+    ConnectionBudget = 20, "connection-budget";
+    /// The packet is larger than the receiver's MTU.
+    TooLarge = 21, "too-large";
+}
