@@ -1,0 +1,59 @@
+//! Writes the table of what is known about every action, generated or not, sorted by name.
+
+use std::fmt::Write;
+
+use crate::model::{ActionDef, Member, Model, Shape};
+
+/// Page bounds of an action whose model gives none: EC2's API reference has these for nearly all of them.
+const USUAL_PAGE: (i64, i64) = (5, 1000);
+
+pub fn emit(model: &Model) -> String {
+    let mut out = String::from("static ACTIONS: &[ActionMeta] = &[\n");
+    for action in model.actions.values() {
+        emit_action(&mut out, model, action);
+    }
+    out.push_str("];\n\nstatic OTHER_ACTIONS: &[&str] = &[\n");
+    for name in &model.others {
+        writeln!(out, "    {name:?},").expect("writing to a String");
+    }
+    out.push_str("];\n\nstatic GENERATED: &[&str] = &[\n");
+    for name in &model.chosen {
+        writeln!(out, "    {name:?},").expect("writing to a String");
+    }
+    out.push_str("];\n");
+    out
+}
+
+fn emit_action(out: &mut String, model: &Model, action: &ActionDef) {
+    let members = model.members(&action.input);
+    let required: Vec<&str> = members.iter().filter(|m| m.required).map(|m| m.query.as_str()).collect();
+    let has = |name: &str| members.iter().any(|m| m.name == name);
+    let token = members.iter().any(|m| m.idempotency_token || m.name == "ClientToken");
+    write!(
+        out,
+        "    ActionMeta {{ name: {:?}, area: {:?}, service: {}, generated: {}, required: &{required:?}, filters: &[{}], \
+         page: {}, dry_run: {}, client_token: {token} }},\n",
+        action.name,
+        action.area,
+        if action.service == "sts" { "Service::Sts" } else { "Service::Ec2" },
+        model.chosen.contains(&action.name),
+        filters(action),
+        page(model, members),
+        has("DryRun"),
+    )
+    .expect("writing to a String");
+}
+
+fn filters(action: &ActionDef) -> String {
+    let one = |(name, values): &(String, Vec<String>)| format!("FilterMeta {{ name: {name:?}, values: &{values:?} }}");
+    action.filters.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn page(model: &Model, members: &[Member]) -> String {
+    let Some(limit) = members.iter().find(|m| m.name == "MaxResults") else { return "None".to_owned() };
+    let (min, max) = match model.shape(&limit.shape) {
+        Shape::Scalar { min, max, .. } => (min.unwrap_or(USUAL_PAGE.0), max.unwrap_or(USUAL_PAGE.1)),
+        _ => USUAL_PAGE,
+    };
+    format!("Some(PageMeta {{ min: {min}, max: {max} }})")
+}

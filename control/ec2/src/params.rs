@@ -1,0 +1,179 @@
+//! [`Params`]: a request's form, decoded to names and values, and its tree.
+//!
+//! The form is `application/x-www-form-urlencoded` (WHATWG URL, 5.1) in UTF-8. The number of parameters, the
+//! length of a name and the depth of a dotted name are bounded, so a form costs memory in proportion to its size.
+
+use crate::ApiError;
+use crate::decode::Node;
+
+/// Most parameters in one request. EC2's own limits (1000 resources, 50 filters of 200 values) stay below.
+const MAX_PARAMS: usize = 10_000;
+/// Longest parameter name, in bytes. The longest in the model has about 120.
+const MAX_NAME: usize = 512;
+/// Most dotted parts in a name. The deepest in the model has 11.
+const MAX_DEPTH: usize = 16;
+
+/// Parameters of the query protocol itself and of old and new signatures, which no action sees.
+const PROTOCOL: [&str; 9] = [
+    "Action",
+    "Version",
+    "AWSAccessKeyId",
+    "Signature",
+    "SignatureMethod",
+    "SignatureVersion",
+    "SecurityToken",
+    "Timestamp",
+    "Expires",
+];
+
+/// A request's parameters in the order they came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Params {
+    pairs: Vec<(String, String)>,
+}
+
+impl Params {
+    /// Parses a form or query string.
+    ///
+    /// # Errors
+    /// `MalformedQueryString` for a bad percent escape, for bytes that are not UTF-8 and for more than 10,000
+    /// parameters; `UnknownParameter` for a name longer than any that EC2 has.
+    pub fn parse(form: &[u8]) -> Result<Params, ApiError> {
+        let mut pairs = Vec::new();
+        for piece in form.split(|&b| b == b'&').filter(|piece| !piece.is_empty()) {
+            if pairs.len() == MAX_PARAMS {
+                return Err(malformed("it has too many parameters"));
+            }
+            let split = piece.iter().position(|&b| b == b'=').unwrap_or(piece.len());
+            let name = unescape(&piece[..split])?;
+            if name.len() > MAX_NAME {
+                let start: String = name.chars().take(64).collect();
+                return Err(ApiError::unknown_parameter(format_args!("{start}...")));
+            }
+            pairs.push((name, unescape(piece.get(split + 1..).unwrap_or_default())?));
+        }
+        Ok(Params { pairs })
+    }
+
+    /// The first value of the parameter `name`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The `Action` parameter.
+    pub fn action(&self) -> Option<&str> {
+        self.get("Action")
+    }
+
+    /// The `Version` parameter.
+    pub fn version(&self) -> Option<&str> {
+        self.get("Version")
+    }
+
+    /// All names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The tree of the action's own parameters: `Tag.1.Key=a` is `a` under `Key` under `1` under `Tag`.
+    ///
+    /// # Errors
+    /// `InvalidQueryParameter` for a name given twice; `UnknownParameter` for a name that is no dotted path.
+    pub(crate) fn into_tree(self) -> Result<Node, ApiError> {
+        let mut root = Node::default();
+        let mut seen_protocol = Vec::new();
+        for (name, value) in self.pairs {
+            if is_protocol(&name) {
+                if seen_protocol.contains(&name) {
+                    return Err(duplicate(&name));
+                }
+                seen_protocol.push(name);
+                continue;
+            }
+            if name.split('.').count() > MAX_DEPTH || name.split('.').any(str::is_empty) {
+                return Err(ApiError::unknown_parameter(name));
+            }
+            let node = name.split('.').fold(&mut root, |node, part| node.children.entry(part.to_owned()).or_default());
+            if node.value.replace(value).is_some() {
+                return Err(duplicate(&name));
+            }
+        }
+        Ok(root)
+    }
+}
+
+fn is_protocol(name: &str) -> bool {
+    PROTOCOL.contains(&name) || name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("X-Amz-"))
+}
+
+fn duplicate(name: &str) -> ApiError {
+    ApiError::client("InvalidQueryParameter", format!("The parameter {name} is given more than once"))
+}
+
+fn malformed(why: &str) -> ApiError {
+    ApiError::client("MalformedQueryString", format!("The query string contains a syntax error: {why}"))
+}
+
+/// Undoes the form encoding of one name or value.
+fn unescape(bytes: &[u8]) -> Result<String, ApiError> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match byte {
+            b'+' => out.push(b' '),
+            b'%' => {
+                let (high, low) = (tail.first().and_then(hex), tail.get(1).and_then(hex));
+                let (Some(high), Some(low)) = (high, low) else { return Err(malformed("a bad percent escape")) };
+                out.push(high << 4 | low);
+                rest = &tail[2..];
+            }
+            _ => out.push(byte),
+        }
+    }
+    String::from_utf8(out).map_err(|_| malformed("text that is not UTF-8"))
+}
+
+fn hex(digit: &u8) -> Option<u8> {
+    char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(form: &str) -> Vec<(String, String)> {
+        Params::parse(form.as_bytes()).expect("the form is good").pairs
+    }
+
+    fn code(form: &[u8]) -> String {
+        Params::parse(form).and_then(Params::into_tree).expect_err("the form is bad").code.into_owned()
+    }
+
+    #[test]
+    fn escapes_and_pluses_are_undone_once() {
+        let got = pairs("A=a+b%2Bc%2525&&B&C=d=e&");
+        let want = [("A", "a b+c%25"), ("B", ""), ("C", "d=e")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn broken_forms_are_refused() {
+        for form in [&b"A=%"[..], b"A=%4", b"A=%zz", b"A=\xff", b"%ff=1"] {
+            assert_eq!(code(form), "MalformedQueryString");
+        }
+        assert_eq!(code(&b"a=1&".repeat(MAX_PARAMS + 1)), "MalformedQueryString");
+        assert_eq!(code(&[b'a'; MAX_NAME + 1]), "UnknownParameter");
+        assert_eq!(code(&b"a.".repeat(MAX_DEPTH + 1)), "UnknownParameter");
+        assert_eq!(code(b"a..b=1"), "UnknownParameter");
+        assert_eq!(code(b"VpcId=1&VpcId=2"), "InvalidQueryParameter");
+        assert_eq!(code(b"Action=A&Action=B"), "InvalidQueryParameter");
+    }
+
+    #[test]
+    fn protocol_parameters_are_not_in_the_tree() {
+        let form = b"Action=A&Version=1&AWSAccessKeyId=k&X-Amz-Signature=s&x-amz-date=d&VpcId=v";
+        let tree = Params::parse(form).and_then(Params::into_tree).expect("the form is good");
+        assert_eq!(tree.children.keys().collect::<Vec<_>>(), ["VpcId"]);
+    }
+}
