@@ -1,1 +1,51 @@
-fn main() {}
+//! `groundplane`: the one binary. It wires the region's server (control) to the host's agent (dataplane) and serves
+//! the command line; it decides nothing itself.
+
+mod admin;
+mod args;
+mod doctor;
+mod down;
+mod exec;
+mod up;
+
+use anyhow::Result;
+use args::{Arguments, Command};
+use clap::Parser;
+use gp_cli::admin::AdminClient;
+use gp_cli::{Output, place};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // The sandbox's first process re-executes this binary; it must not have started a thread by then.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == gp_sandbox::INIT_COMMAND) {
+        gp_sandbox::sandbox_init_main();
+    }
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("groundplane: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode> {
+    let run_dir = place::run_dir(&arguments.name)?;
+    let output = if arguments.json { Output::Json } else { Output::Text };
+    let client = AdminClient::new(&run_dir);
+    match arguments.command {
+        Command::Up(options) => up::run(&arguments.name, &run_dir, options)?,
+        Command::Down { purge } => down::run(&arguments.name, &run_dir, purge)?,
+        Command::Doctor => return doctor::run(output),
+        Command::Env { account } => gp_cli::env::run(&run_dir, &account, output)?,
+        Command::Status => gp_cli::status::run(&client, output)?,
+        Command::Exec { instance, command } => return exec::run(&client, &instance, command),
+        Command::Logs { instance } => gp_cli::logs::run(&client, &instance)?,
+        Command::Why { from, to, service } => {
+            let reachable = gp_cli::why::run(&client, &from, &to, &service, output)?;
+            return Ok(if reachable { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Demo => gp_cli::demo::run(&run_dir, &arguments.name)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,1 +1,18 @@
-//! placeholder
+//! The commands that only talk to a running Groundplane: `env`, `status`, `instances`, `logs`, `why` and `demo`.
+//!
+//! They speak HTTP over the admin socket in the run directory (root only) and never look into the store or the kernel.
+
+pub mod admin;
+pub mod demo;
+pub mod env;
+pub mod logs;
+pub mod place;
+pub mod status;
+pub mod why;
+
+/// How a command shows facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    Text,
+    Json,
+}

@@ -1,0 +1,107 @@
+//! The command line.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The AWS VPC on your own Linux machines: the EC2 API, real packets, and the reason why one died.
+#[derive(Debug, Parser)]
+#[command(version, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// Which running Groundplane is meant.
+    #[arg(long, global = true, default_value = "default", env = "GROUNDPLANE_NAME")]
+    pub name: String,
+    /// Print facts as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API and run instances on this machine.
+    Up(UpOptions),
+    /// Stop, and remove everything that was made on this machine.
+    Down {
+        /// Remove the stored data and the instances' disks too.
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Check whether this machine can enforce what Groundplane promises.
+    Doctor,
+    /// Print shell lines that point the AWS tools here: eval "$(groundplane env)".
+    Env {
+        /// The account to act as: 12 digits.
+        #[arg(long, default_value = "000000000000", value_parser = account)]
+        account: String,
+    },
+    /// Show what runs.
+    Status,
+    /// Run a command in an instance, or a shell.
+    Exec {
+        /// Instance id or Name tag.
+        instance: String,
+        /// The command and its arguments, behind `--`.
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+    /// Print an instance's console output.
+    Logs {
+        /// Instance id or Name tag.
+        instance: String,
+    },
+    /// Trace a packet: every hop, the verdict, and what would let it through. Exits with 1 if it is dropped.
+    Why {
+        /// Instance, ENI, address or Name tag.
+        from: String,
+        /// Instance, ENI, address or Name tag.
+        to: String,
+        /// tcp/80, udp/53, icmp, or a protocol number.
+        service: String,
+    },
+    /// Take the tour, driven by the aws CLI.
+    Demo,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct UpOptions {
+    /// Address of the API.
+    #[arg(long, default_value = "127.0.0.1:4566", env = "GROUNDPLANE_LISTEN")]
+    pub listen: SocketAddr,
+    /// Where the store and the instances' disks live [default: /var/lib/groundplane/NAME].
+    #[arg(long, env = "GROUNDPLANE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The region of calls that name none.
+    #[arg(long, default_value = "us-east-1", env = "GROUNDPLANE_REGION")]
+    pub region: String,
+    /// Keep the world in memory only.
+    #[arg(long, value_enum, default_value_t = StoreKind::Embedded)]
+    pub store: StoreKind,
+    /// Whether signatures are checked.
+    #[arg(long, value_enum, default_value_t = AuthKind::Lenient)]
+    pub auth: AuthKind,
+    /// For --auth strict: a file with one "ACCESS_KEY SECRET ACCOUNT" per line.
+    #[arg(long, required_if_eq("auth", "strict"))]
+    pub keys: Option<PathBuf>,
+    /// Go to the background once ready.
+    #[arg(long)]
+    pub detach: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StoreKind {
+    Embedded,
+    Memory,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuthKind {
+    /// Any credentials are accepted; an access key of 12 digits names the account.
+    Lenient,
+    Strict,
+}
+
+fn account(text: &str) -> Result<String, String> {
+    text.parse::<gp_model::AccountId>().map(|id| id.to_string()).map_err(|error| error.to_string())
+}
