@@ -1,1 +1,39 @@
-//! placeholder
+//! What Groundplane asks of Linux: namespaces, links, taps, raw sockets, mounts, control groups.
+//!
+//! Every function is idempotent: `ensure_*` makes a thing so or finds it so, `remove_*` makes it gone or finds it gone. The API is
+//! synchronous and may be called from any plain thread; nothing here forks a process that then runs more than a few system calls, and
+//! no thread of the caller ever changes its namespaces (a scoped thread of its own does, see [`NetNs::run`]).
+//!
+//! Nothing in here decides: names, addresses and limits come from the caller.
+//!
+//! ```text
+//! NetNs ── Links (veth, addresses, routes) ── Tap, PacketSender
+//! mounts (bpffs, pins) · Cgroups (v1 and v2) · doctor (can this host do it?)
+//! ```
+
+mod cgroup;
+pub mod doctor;
+mod error;
+mod guest;
+mod link;
+pub mod mount;
+mod netlink;
+mod netns;
+mod packet;
+mod tap;
+#[cfg(test)]
+mod testing;
+mod userns;
+
+pub use cgroup::{CgroupLimits, Cgroups};
+pub use error::LinuxError;
+pub use guest::{
+    GuestAddress, GuestConfig, add_guest_address, configure_guest, list_guest_addresses, remove_guest_address,
+};
+pub use link::{LinkInfo, Links, Veth, VethSpec};
+pub use netns::NetNs;
+pub use packet::PacketSender;
+pub use tap::Tap;
+
+/// A MAC address, as it stands in a frame.
+pub type Mac = [u8; 6];

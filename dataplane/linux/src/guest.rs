@@ -1,0 +1,256 @@
+//! The inside of an instance's network: loopback, addresses, default routes, as cloud-init would set them from the metadata.
+//!
+//! IPv6 addresses skip duplicate address detection: the control plane has already made sure that they are unique, and a tentative
+//! address would keep user-data waiting for a second.
+
+use crate::error::LinuxError;
+use crate::link::{Links, is_there, vanished};
+use crate::netlink::Mode;
+use crate::netns::{NetNs, write_sysctl};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
+use rtnetlink::packet_route::route::RouteMessage;
+use rtnetlink::{AddressMessageBuilder, RouteMessageBuilder};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// An address with the length of its subnet's prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GuestAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Prefix length in bits: 0 to 32, or 128 for IPv6.
+    pub prefix_len: u8,
+}
+
+/// What one interface of an instance looks like from inside.
+#[derive(Clone, Debug)]
+pub struct GuestConfig<'a> {
+    /// Interface name inside: `eth0`, ...
+    pub ifname: &'a str,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// All addresses of the ENI, the primary first.
+    pub addresses: &'a [GuestAddress],
+    /// Next hop of the IPv4 default route; none for a secondary ENI.
+    pub gateway_v4: Option<Ipv4Addr>,
+    /// Next hop of the IPv6 default route: the VPC router's link-local address.
+    pub gateway_v6: Option<Ipv6Addr>,
+}
+
+/// Makes the inside of `netns` so: loopback up, the interface up with its MTU, addresses and default routes.
+///
+/// # Errors
+/// When the interface is not there or the kernel refuses a value.
+pub fn configure_guest(netns: &NetNs, config: &GuestConfig<'_>) -> Result<(), LinuxError> {
+    netns.run(|| configure_here(config))?
+}
+
+/// Adds an address to an interface of a running instance; an address that is there already is fine.
+///
+/// # Errors
+/// When the interface is not there or the kernel refuses the address.
+pub fn add_guest_address(netns: &NetNs, ifname: &str, address: GuestAddress) -> Result<(), LinuxError> {
+    netns.run(|| {
+        let links = Links::open_here()?;
+        let link = links.link(ifname)?.ok_or_else(|| vanished(ifname))?;
+        add_address(&links, link.ifindex, address)
+    })?
+}
+
+/// Takes an address away. Says whether it was there.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn remove_guest_address(netns: &NetNs, ifname: &str, address: GuestAddress) -> Result<bool, LinuxError> {
+    netns.run(|| {
+        let links = Links::open_here()?;
+        let Some(link) = links.link(ifname)? else { return Ok(false) };
+        let message = RouteNetlinkMessage::DelAddress(address_message(link.ifindex, address)?);
+        let what = || format!("remove {} from {ifname}", address.address);
+        is_there(links.netlink().request(message, Mode::Existing, what).map(|_| ()))
+    })?
+}
+
+/// The addresses on an interface, those that the kernel made itself (link-local) included.
+///
+/// # Errors
+/// When the interface is not there.
+pub fn list_guest_addresses(netns: &NetNs, ifname: &str) -> Result<Vec<GuestAddress>, LinuxError> {
+    netns.run(|| {
+        let links = Links::open_here()?;
+        let link = links.link(ifname)?.ok_or_else(|| vanished(ifname))?;
+        let dump = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+        let objects = links.netlink().request(dump, Mode::Dump, || "list the addresses".into())?;
+        Ok(objects.iter().filter_map(|object| read_address(object, link.ifindex)).collect())
+    })?
+}
+
+fn configure_here(config: &GuestConfig<'_>) -> Result<(), LinuxError> {
+    let links = Links::open_here()?;
+    if let Some(lo) = links.link("lo")? {
+        links.set_up(lo.ifindex)?;
+    }
+    let link = links.link(config.ifname)?.ok_or_else(|| {
+        LinuxError::Missing(format!("there is no {} in the instance's network namespace", config.ifname))
+    })?;
+    if link.mtu != config.mtu {
+        links.set_mtu(link.ifindex, config.mtu)?;
+    }
+    set_interface_sysctls(config)?;
+    links.set_up(link.ifindex)?;
+    for address in config.addresses {
+        add_address(&links, link.ifindex, *address)?;
+    }
+    if let Some(gateway) = config.gateway_v4 {
+        let route = RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(Ipv4Addr::UNSPECIFIED, 0)
+            .gateway(gateway)
+            .output_interface(link.ifindex)
+            .onlink();
+        ensure_route(&links, route.build(), || format!("route the default by {gateway}"))?;
+    }
+    if let Some(gateway) = config.gateway_v6 {
+        let route = RouteMessageBuilder::<Ipv6Addr>::new()
+            .destination_prefix(Ipv6Addr::UNSPECIFIED, 0)
+            .gateway(gateway)
+            .output_interface(link.ifindex);
+        ensure_route(&links, route.build(), || format!("route the IPv6 default by {gateway}"))?;
+    }
+    Ok(())
+}
+
+fn set_interface_sysctls(config: &GuestConfig<'_>) -> Result<(), LinuxError> {
+    // When the primary of a subnet goes, its secondaries must stay.
+    write_sysctl(&format!("ipv4/conf/{}/promote_secondaries", config.ifname), "1")?;
+    let ipv6 = format!("ipv6/conf/{}", config.ifname);
+    match write_sysctl(&format!("{ipv6}/accept_dad"), "0") {
+        // A kernel without IPv6 matters only to those who want IPv6.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
+            if config.gateway_v6.is_some() || config.addresses.iter().any(|a| a.address.is_ipv6()) {
+                Err(error)
+            } else {
+                Ok(())
+            }
+        }
+        other => other,
+    }
+}
+
+fn add_address(links: &Links, ifindex: u32, address: GuestAddress) -> Result<(), LinuxError> {
+    let message = RouteNetlinkMessage::NewAddress(address_message(ifindex, address)?);
+    let what = || format!("add {}/{}", address.address, address.prefix_len);
+    links.netlink().request(message, Mode::Replace, what).map(|_| ())
+}
+
+fn ensure_route(links: &Links, route: RouteMessage, what: impl Fn() -> String) -> Result<(), LinuxError> {
+    links.netlink().request(RouteNetlinkMessage::NewRoute(route), Mode::Replace, what).map(|_| ())
+}
+
+fn address_message(
+    ifindex: u32,
+    GuestAddress { address, prefix_len }: GuestAddress,
+) -> Result<AddressMessage, LinuxError> {
+    let bits = if address.is_ipv4() { 32 } else { 128 };
+    if prefix_len > bits || address.is_multicast() || address.is_unspecified() {
+        return Err(LinuxError::Invalid(format!("{address}/{prefix_len} can't be the address of an interface")));
+    }
+    Ok(match address {
+        IpAddr::V4(v4) => AddressMessageBuilder::<Ipv4Addr>::new().index(ifindex).address(v4, prefix_len).build(),
+        IpAddr::V6(v6) => {
+            let mut message = AddressMessageBuilder::<Ipv6Addr>::new().index(ifindex).address(v6, prefix_len).build();
+            message.header.flags |= AddressHeaderFlags::Nodad;
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+            message
+        }
+    })
+}
+
+fn read_address(object: &RouteNetlinkMessage, ifindex: u32) -> Option<GuestAddress> {
+    let RouteNetlinkMessage::NewAddress(message) = object else { return None };
+    if message.header.index != ifindex {
+        return None;
+    }
+    // IFA_LOCAL is the interface's own address; IFA_ADDRESS is the other end's on a point-to-point link. IPv6 sends only the latter.
+    let local = message.attributes.iter().find_map(|a| match a {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    let plain = message.attributes.iter().find_map(|a| match a {
+        AddressAttribute::Address(address) => Some(*address),
+        _ => None,
+    });
+    Some(GuestAddress { address: local.or(plain)?, prefix_len: message.header.prefix_len })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::VethSpec;
+    use crate::testing::root_or_skip;
+
+    fn address(text: &str, prefix_len: u8) -> GuestAddress {
+        GuestAddress { address: text.parse().unwrap(), prefix_len }
+    }
+
+    #[test]
+    fn a_guest_has_its_addresses_and_both_default_routes() {
+        if !root_or_skip() {
+            return;
+        }
+        let (host, guest) = (NetNs::new_unpinned().unwrap(), NetNs::new_unpinned().unwrap());
+        let links = Links::open(&host).unwrap();
+        links
+            .ensure_veth(&VethSpec {
+                host_name: "h0",
+                host_mac: None,
+                guest_name: "eth0",
+                guest_netns: &guest,
+                guest_mac: [2, 0, 0, 0, 0, 9],
+                mtu: 9001,
+                alias: "eni-0",
+            })
+            .unwrap();
+        let config = GuestConfig {
+            ifname: "eth0",
+            mtu: 9001,
+            addresses: &[address("10.0.1.10", 24), address("2001:db8::10", 64)],
+            gateway_v4: Some(Ipv4Addr::new(10, 0, 1, 1)),
+            gateway_v6: Some("fe80:ec2::1".parse().unwrap()),
+        };
+        configure_guest(&guest, &config).unwrap();
+        configure_guest(&guest, &config).unwrap();
+        let found = list_guest_addresses(&guest, "eth0").unwrap();
+        assert!(config.addresses.iter().all(|a| found.contains(a)), "{found:?}");
+        let routes = guest.run(|| std::fs::read_to_string("/proc/thread-self/net/route").unwrap()).unwrap();
+        assert!(routes.contains("eth0\t00000000\t0101000A"), "{routes}");
+        let routes = guest.run(|| std::fs::read_to_string("/proc/thread-self/net/ipv6_route").unwrap()).unwrap();
+        assert!(routes.contains("fe800ec2000000000000000000000001"), "{routes}");
+
+        let second = address("10.0.1.11", 24);
+        add_guest_address(&guest, "eth0", second).unwrap();
+        add_guest_address(&guest, "eth0", second).unwrap();
+        assert!(remove_guest_address(&guest, "eth0", address("10.0.1.10", 24)).unwrap());
+        assert!(!remove_guest_address(&guest, "eth0", address("10.0.1.10", 24)).unwrap());
+        assert!(
+            list_guest_addresses(&guest, "eth0").unwrap().contains(&second),
+            "the secondary was lost with the primary"
+        );
+    }
+
+    #[test]
+    fn a_missing_interface_is_named() {
+        if !root_or_skip() {
+            return;
+        }
+        let guest = NetNs::new_unpinned().unwrap();
+        let config = GuestConfig { ifname: "eth7", mtu: 9001, addresses: &[], gateway_v4: None, gateway_v6: None };
+        assert!(configure_guest(&guest, &config).unwrap_err().to_string().contains("eth7"));
+    }
+
+    #[test]
+    fn an_address_no_interface_can_have_is_refused() {
+        for bad in [address("10.0.0.1", 33), address("2001:db8::1", 129), address("224.0.0.1", 24), address("::", 64)] {
+            assert!(matches!(address_message(1, bad), Err(LinuxError::Invalid(_))), "{bad:?}");
+        }
+    }
+}

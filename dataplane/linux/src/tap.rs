@@ -1,0 +1,110 @@
+//! TAP devices: whole Ethernet frames between the kernel and a process of ours, without any header in front.
+//!
+//! The device is persistent, so it (and the BPF programs on it) outlives the process; a restarted process attaches to it again.
+//! Without `IFF_VNET_HDR` the kernel finishes checksums and cuts super-packets before a frame is read.
+
+use crate::error::{Context, LinuxError, check};
+use crate::link::{Links, check_name, vanished};
+use crate::netns::NetNs;
+use std::fs::OpenOptions;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// Largest MTU of a TAP: 65535 less the Ethernet header (drivers/net/tun.c).
+const TAP_MTU_MAX: u32 = 65_521;
+
+/// Frames that may wait for the reader.
+const TAP_QUEUE_PACKETS: u32 = 4096;
+
+/// An open TAP device. The descriptor does not block.
+#[derive(Debug)]
+pub struct Tap {
+    /// One frame per read and per write; `EAGAIN` when there is none.
+    pub fd: OwnedFd,
+    /// Interface index in its namespace.
+    pub ifindex: u32,
+    /// The MTU it got, in bytes.
+    pub mtu: u32,
+}
+
+impl Tap {
+    /// Makes the persistent TAP `name` in `netns` or attaches to it, and sets it up, silent and with the largest MTU up to `mtu`.
+    ///
+    /// # Errors
+    /// `EBUSY` when another process is attached; otherwise when /dev/net/tun is missing or refuses.
+    pub fn ensure(netns: &NetNs, name: &str, mtu: u32) -> Result<Self, LinuxError> {
+        check_name(name)?;
+        netns.run(|| {
+            let fd = open_tun()?;
+            attach(&fd, name)?;
+            persist(&fd, name)?;
+            let links = Links::open_here()?;
+            let ifindex = links.link(name)?.ok_or_else(|| vanished(name))?.ifindex;
+            let mtu = mtu.min(TAP_MTU_MAX);
+            links.set_mtu(ifindex, mtu)?;
+            links.set_tx_queue(ifindex, TAP_QUEUE_PACKETS)?;
+            links.set_quiet(ifindex, name)?;
+            links.set_up(ifindex)?;
+            Ok(Self { fd, ifindex, mtu })
+        })?
+    }
+}
+
+/// Opens the clone device; the TAP will belong to the namespace of the calling thread.
+pub(crate) fn open_tun() -> Result<OwnedFd, LinuxError> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open("/dev/net/tun")
+        .context(|| "open /dev/net/tun".into())?;
+    Ok(file.into())
+}
+
+/// Binds the descriptor to the TAP `name`, which is made if it isn't there.
+pub(crate) fn attach(fd: &OwnedFd, name: &str) -> Result<(), LinuxError> {
+    // SAFETY: an all-zero ifreq is a valid value of this plain C struct.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    // The name was checked to leave room for the closing zero.
+    for (slot, byte) in request.ifr_name.iter_mut().zip(name.bytes().take(libc::IFNAMSIZ - 1)) {
+        *slot = byte as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
+    // SAFETY: TUNSETIFF reads and writes one ifreq, which lives across the call.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })
+        .context(|| format!("attach to the TAP {name}"))?;
+    Ok(())
+}
+
+fn persist(fd: &OwnedFd, name: &str) -> Result<(), LinuxError> {
+    // SAFETY: TUNSETPERSIST takes a plain integer.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETPERSIST, 1 as libc::c_int) })
+        .context(|| format!("keep the TAP {name}"))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::PacketSender;
+    use crate::testing::{frame, read_frame, root_or_skip};
+
+    #[test]
+    fn a_tap_survives_its_reader_and_carries_jumbo_frames() {
+        if !root_or_skip() {
+            return;
+        }
+        let netns = NetNs::new_unpinned().unwrap();
+        let first = Tap::ensure(&netns, "gp-up", 65_535).unwrap();
+        assert_eq!(first.mtu, TAP_MTU_MAX);
+        let busy = Tap::ensure(&netns, "gp-up", 65_535).unwrap_err();
+        assert_eq!(busy.raw_os_error(), Some(libc::EBUSY));
+        let ifindex = first.ifindex;
+        drop(first);
+        let again = Tap::ensure(&netns, "gp-up", 65_535).unwrap();
+        assert_eq!(again.ifindex, ifindex);
+        let sent = frame(9015);
+        PacketSender::open(&netns).unwrap().send(ifindex, &sent).unwrap();
+        assert_eq!(read_frame(&again.fd), sent);
+    }
+}
