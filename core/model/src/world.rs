@@ -30,6 +30,8 @@ struct Index {
     prefixes: OrdMap<(VpcId, IpNet), EniId>,
     enis_of_group: OrdMap<SecurityGroupId, OrdSet<EniId>>,
     enis_of_subnet: OrdMap<SubnetId, OrdSet<EniId>>,
+    /// Who answers to a link-local IPv6 address: those are made from the MAC address.
+    macs: OrdMap<(SubnetId, Mac), EniId>,
     enis_of_instance: OrdMap<InstanceId, OrdSet<EniId>>,
     eni_of_attachment: OrdMap<EniAttachmentId, EniId>,
     subnets_of_vpc: OrdMap<VpcId, OrdSet<SubnetId>>,
@@ -100,6 +102,11 @@ impl World {
             self.index.prefixes.get(&(vpc, block))
         });
         holder.and_then(|id| self.eni(*id))
+    }
+
+    /// The ENI with this MAC address in this subnet.
+    pub fn eni_with_mac(&self, subnet: SubnetId, mac: Mac) -> Option<&Arc<Eni>> {
+        self.index.macs.get(&(subnet, mac)).and_then(|id| self.eni(*id))
     }
 
     /// The ENI to which this prefix is delegated.
@@ -245,6 +252,7 @@ impl Index {
             link(&mut self.enis_of_group, *group, eni.id);
         }
         link(&mut self.enis_of_subnet, eni.subnet, eni.id);
+        self.macs.insert((eni.subnet, eni.mac), eni.id);
         if let Some(attachment) = &eni.attachment {
             link(&mut self.enis_of_instance, attachment.instance, eni.id);
             self.eni_of_attachment.insert(attachment.id, eni.id);
@@ -267,6 +275,9 @@ impl Index {
             unlink(&mut self.enis_of_group, group, &eni.id);
         }
         unlink(&mut self.enis_of_subnet, &eni.subnet, &eni.id);
+        if self.macs.get(&(eni.subnet, eni.mac)) == Some(&eni.id) {
+            self.macs.remove(&(eni.subnet, eni.mac));
+        }
         if let Some(attachment) = &eni.attachment {
             unlink(&mut self.enis_of_instance, &attachment.instance, &eni.id);
             self.eni_of_attachment.remove(&attachment.id);

@@ -2,7 +2,7 @@
 
 use gp_model::Mac;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// IP protocol numbers (IANA) that have a meaning of their own here.
 pub mod protocol {
@@ -41,6 +41,10 @@ pub struct IpPacket {
     pub ttl: u8,
     /// Set on every packet that is a part of a larger one.
     pub fragment: Option<Fragment>,
+    /// Of an ICMP error: the tuple of the packet that it is about, as that packet's sender wrote it.
+    pub related: Option<FiveTuple>,
+    /// Of a valid neighbour solicitation (RFC 4861, 7.1.1): the address whose holder it asks for.
+    pub solicited: Option<Ipv6Addr>,
     /// Bytes of the whole frame.
     pub frame_bytes: u32,
 }
@@ -101,12 +105,40 @@ pub struct Fragment {
 /// ICMP message types that have a meaning of their own here.
 pub mod icmp {
     pub const ECHO_REPLY: u8 = 0;
+    pub const DESTINATION_UNREACHABLE: u8 = 3;
     pub const ECHO_REQUEST: u8 = 8;
+    pub const TIME_EXCEEDED: u8 = 11;
+    pub const PARAMETER_PROBLEM: u8 = 12;
+    pub const V6_DESTINATION_UNREACHABLE: u8 = 1;
+    pub const V6_PACKET_TOO_BIG: u8 = 2;
+    pub const V6_TIME_EXCEEDED: u8 = 3;
+    pub const V6_PARAMETER_PROBLEM: u8 = 4;
     pub const V6_ECHO_REQUEST: u8 = 128;
     pub const V6_ECHO_REPLY: u8 = 129;
     pub const V6_ROUTER_SOLICITATION: u8 = 133;
+    pub const V6_ROUTER_ADVERTISEMENT: u8 = 134;
     pub const V6_NEIGHBOR_SOLICITATION: u8 = 135;
     pub const V6_NEIGHBOR_ADVERTISEMENT: u8 = 136;
+    pub const V6_REDIRECT: u8 = 137;
+}
+
+impl Packet {
+    /// Protocol, addresses and ports. ARP has protocol 0, the addresses of its sender and target, and no ports.
+    pub fn tuple(&self) -> FiveTuple {
+        match self {
+            Packet::Arp(arp) => {
+                FiveTuple { protocol: 0, src: arp.sender.into(), dst: arp.target.into(), src_port: 0, dst_port: 0 }
+            }
+            Packet::Ip(packet) => packet.tuple,
+        }
+    }
+}
+
+impl IpPacket {
+    /// Is it a part of a larger packet, and not the part with the transport header?
+    pub fn is_later_fragment(&self) -> bool {
+        self.fragment.is_some_and(|fragment| fragment.offset > 0)
+    }
 }
 
 impl FiveTuple {
