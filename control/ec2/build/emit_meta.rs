@@ -2,10 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::model::{ActionDef, Member, Model, Shape};
-
-/// Page bounds of an action whose model gives none: EC2's API reference has these for nearly all of them.
-const USUAL_PAGE: (i64, i64) = (5, 1000);
+use crate::model::{ActionDef, Member, Model};
 
 pub fn emit(model: &Model) -> String {
     let mut out = String::from("static ACTIONS: &[ActionMeta] = &[\n");
@@ -50,10 +47,7 @@ fn filters(action: &ActionDef) -> String {
 }
 
 fn page(model: &Model, members: &[Member]) -> String {
-    let Some(limit) = members.iter().find(|m| m.name == "MaxResults") else { return "None".to_owned() };
-    let (min, max) = match model.shape(&limit.shape) {
-        Shape::Scalar { min, max, .. } => (min.unwrap_or(USUAL_PAGE.0), max.unwrap_or(USUAL_PAGE.1)),
-        _ => USUAL_PAGE,
-    };
+    let Some(limit) = members.iter().find(|m| m.is_page_limit()) else { return "None".to_owned() };
+    let (min, max) = model.page_bounds(limit);
     format!("Some(PageMeta {{ min: {min}, max: {max} }})")
 }

@@ -81,7 +81,7 @@ fn emit_decode(out: &mut String, model: &Model, name: &str) {
     line(out, &format!("impl Decode for {name} {{"));
     line(out, "    const MEMBERS: &'static [Member] = &[");
     for m in members {
-        let check = check_of(model, &m.shape).unwrap_or_else(|| "Check::Any".to_owned());
+        let check = member_check(model, m).unwrap_or_else(|| "Check::Any".to_owned());
         line(out, &format!("        Member {{ name: {:?}, required: {}, check: {check} }},", m.query, m.required));
     }
     line(out, "    ];");
@@ -94,7 +94,15 @@ fn emit_decode(out: &mut String, model: &Model, name: &str) {
     line(out, "        })\n    }\n}");
 }
 
-/// The expression of what a member's value must satisfy beyond its type.
+fn member_check(model: &Model, m: &Member) -> Option<String> {
+    if m.is_page_limit() {
+        let (min, max) = model.page_bounds(m);
+        return Some(format!("Check::Int {{ min: {min}, max: {max} }}"));
+    }
+    check_of(model, &m.shape)
+}
+
+/// The expression of what a value must satisfy beyond its type.
 fn check_of(model: &Model, shape: &str) -> Option<String> {
     match model.shape(shape) {
         Shape::Struct(_) => None,

@@ -28,6 +28,15 @@ pub struct Member {
     pub idempotency_token: bool,
 }
 
+/// Page bounds of an action whose model gives none: EC2's API reference has these for nearly all of them.
+const USUAL_PAGE: (i64, i64) = (5, 1000);
+
+impl Member {
+    pub fn is_page_limit(&self) -> bool {
+        self.name == "MaxResults"
+    }
+}
+
 /// What a shape is.
 pub enum Shape {
     Struct(Vec<Member>),
@@ -127,6 +136,14 @@ impl Model {
         match self.shape(name) {
             Shape::Struct(members) => members,
             _ => panic!("shape {name} is not a structure"),
+        }
+    }
+
+    /// The least and the most that a page limit may be.
+    pub fn page_bounds(&self, limit: &Member) -> (i64, i64) {
+        match self.shape(&limit.shape) {
+            Shape::Scalar { min, max, .. } => (min.unwrap_or(USUAL_PAGE.0), max.unwrap_or(USUAL_PAGE.1)),
+            _ => panic!("{} is not a number", limit.shape),
         }
     }
 

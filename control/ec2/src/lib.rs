@@ -13,12 +13,14 @@
 pub mod filter;
 pub mod meta;
 pub mod shapes;
+pub mod sigv4;
 pub mod timestamp;
 
 mod action;
 mod decode;
 mod encode;
 mod error;
+mod fuzz;
 mod params;
 mod request;
 mod xml;
@@ -26,6 +28,7 @@ mod xml;
 pub use action::{Action, Reply};
 pub use encode::{encode_error, encode_error_for, encode_reply};
 pub use error::ApiError;
+pub use fuzz::{fuzz_decode, fuzz_sigv4};
 pub use meta::{all_action_names, implemented_action_names};
 pub use params::Params;
 pub use request::{Request, Service, decode, decode_form};

@@ -45,12 +45,12 @@ impl Params {
                 return Err(malformed("it has too many parameters"));
             }
             let split = piece.iter().position(|&b| b == b'=').unwrap_or(piece.len());
-            let name = unescape(&piece[..split])?;
+            let name = text(&piece[..split])?;
             if name.len() > MAX_NAME {
                 let start: String = name.chars().take(64).collect();
                 return Err(ApiError::unknown_parameter(format_args!("{start}...")));
             }
-            pairs.push((name, unescape(piece.get(split + 1..).unwrap_or_default())?));
+            pairs.push((name, text(piece.get(split + 1..).unwrap_or_default())?));
         }
         Ok(Params { pairs })
     }
@@ -114,24 +114,28 @@ fn malformed(why: &str) -> ApiError {
     ApiError::client("MalformedQueryString", format!("The query string contains a syntax error: {why}"))
 }
 
-/// Undoes the form encoding of one name or value.
-fn unescape(bytes: &[u8]) -> Result<String, ApiError> {
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
+/// A name or value as text.
+fn text(escaped: &[u8]) -> Result<String, ApiError> {
+    let bytes = unescape(escaped).ok_or_else(|| malformed("a bad percent escape"))?;
+    String::from_utf8(bytes).map_err(|_| malformed("text that is not UTF-8"))
+}
+
+/// Undoes the form encoding of one name or value; `None` for a bad percent escape.
+pub(crate) fn unescape(escaped: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(escaped.len());
+    let mut rest = escaped;
     while let Some((&byte, tail)) = rest.split_first() {
         rest = tail;
         match byte {
             b'+' => out.push(b' '),
             b'%' => {
-                let (high, low) = (tail.first().and_then(hex), tail.get(1).and_then(hex));
-                let (Some(high), Some(low)) = (high, low) else { return Err(malformed("a bad percent escape")) };
-                out.push(high << 4 | low);
+                out.push(tail.first().and_then(hex)? << 4 | tail.get(1).and_then(hex)?);
                 rest = &tail[2..];
             }
             _ => out.push(byte),
         }
     }
-    String::from_utf8(out).map_err(|_| malformed("text that is not UTF-8"))
+    Some(out)
 }
 
 fn hex(digit: &u8) -> Option<u8> {

@@ -3,6 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// 0000-01-01T00:00:00Z.
+const LEAST_MS: i64 = -62_167_219_200_000;
+/// 9999-12-30T00:00:00Z; the last day is left out, since jiff ends within it.
+const MOST_MS: i64 = 253_402_128_000_000;
+
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -13,12 +18,10 @@ pub struct Timestamp(i64);
 pub struct NotATimestamp;
 
 impl Timestamp {
-    /// The moment `millis` milliseconds after the epoch. Moments outside the years -9999 to 9999 become the
-    /// nearest one inside.
+    /// The moment `millis` milliseconds after the epoch. Moments outside the years 0 to 9999, which ISO 8601 cannot
+    /// write with four digits, become the nearest one inside.
     pub fn from_millis(millis: i64) -> Timestamp {
-        let least = jiff::Timestamp::MIN.as_millisecond();
-        let most = jiff::Timestamp::MAX.as_millisecond();
-        Timestamp(millis.clamp(least, most))
+        Timestamp(millis.clamp(LEAST_MS, MOST_MS))
     }
 
     /// Milliseconds since the epoch.
@@ -44,11 +47,11 @@ impl FromStr for Timestamp {
     /// [`NotATimestamp`] for anything else.
     fn from_str(text: &str) -> Result<Timestamp, NotATimestamp> {
         if let Ok(moment) = text.parse::<jiff::Timestamp>() {
-            return Ok(Timestamp(moment.as_millisecond()));
+            return Ok(Timestamp::from_millis(moment.as_millisecond()));
         }
         let civil: jiff::civil::DateTime = text.parse().map_err(|_| NotATimestamp)?;
         let moment = civil.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| NotATimestamp)?;
-        Ok(Timestamp(moment.timestamp().as_millisecond()))
+        Ok(Timestamp::from_millis(moment.timestamp().as_millisecond()))
     }
 }
 
@@ -86,9 +89,10 @@ mod tests {
 
     #[test]
     fn every_number_can_be_written() {
-        for millis in [i64::MIN, i64::MAX, 0] {
-            let moment = Timestamp::from_millis(millis);
-            assert_eq!(moment.to_string().is_empty(), false);
+        for (millis, want) in [(i64::MIN, "0000-01-01T00:00:00.000Z"), (i64::MAX, "9999-12-30T00:00:00.000Z")] {
+            assert_eq!(Timestamp::from_millis(millis).to_string(), want);
         }
+        let far = "-009999-06-01T00:00:00Z".parse().map(|moment: Timestamp| moment.to_string());
+        assert_eq!(far.as_deref(), Ok("0000-01-01T00:00:00.000Z"));
     }
 }
