@@ -1,1 +1,92 @@
-//! placeholder
+//! What each API action does, as a pure function: a world and a request give a transaction and a reply.
+//!
+//! ```text
+//! plan(world, caller, request, now, ids, settings) -> Plan { changes, reply } | ApiError
+//! ```
+//!
+//! - Pure: the clock and the randomness come in as arguments, so the whole API can be driven without I/O.
+//! - All or nothing: a refused request changes nothing; a plan's changes become visible together.
+//! - Whatever a request sets is either enforced by the rest of Groundplane or refused by name
+//!   (`UnsupportedOperation`); nothing is only recorded.
+//! - One file or folder per resource, named as AWS names it. The frame: [`Context`] (a working copy of the world,
+//!   typed look-ups), `filter`, `page`, `tag_spec`, and `dispatch`, the one list of actions.
+//!
+//! Source: EC2 API reference, VPC user guide.
+
+mod block;
+mod caller_identity;
+mod context;
+mod dhcp_options;
+mod dispatch;
+mod filter;
+mod lookup;
+mod network_acl;
+mod page;
+mod place;
+mod provision;
+mod reset;
+mod security_group;
+mod settings;
+mod subnet;
+mod tag_spec;
+mod vpc;
+
+pub use context::Context;
+pub use place::{ZoneFacts, zones_of};
+pub use provision::plan_provision;
+pub use reset::{plan_expiry, plan_reset};
+pub use settings::{Quotas, Settings};
+
+use gp_ec2::{Action, ApiError, Reply, Request};
+use gp_model::{AccountId, Change, Region, Timestamp, World};
+
+/// Who asks, and in which region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    pub account: AccountId,
+    /// The principal's id, as `RequesterId` and `UserId` show it. The account's own id is its root user.
+    pub principal: String,
+    pub region: Region,
+}
+
+/// Where new ids get their bits from. Every call must give bits that were not given before.
+pub trait Ids {
+    fn bits(&mut self) -> u128;
+}
+
+impl<F: FnMut() -> u128> Ids for F {
+    fn bits(&mut self) -> u128 {
+        self()
+    }
+}
+
+/// What a request comes to: changes for the store, and the answer once they are in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// In order; empty for a request that only reads.
+    pub changes: Vec<Change>,
+    pub reply: Reply,
+}
+
+/// Plans one request. An account's first request in a region also brings its default VPC (see [`plan_provision`]).
+///
+/// # Errors
+/// AWS's refusal. `DryRun` ends in `DryRunOperation` where the request would have succeeded, after every check.
+pub fn plan(
+    world: &World,
+    caller: &Caller,
+    request: &Request,
+    now: Timestamp,
+    ids: &mut dyn Ids,
+    settings: &Settings,
+) -> Result<Plan, ApiError> {
+    let mut ctx = Context::new(world, caller, request, now, ids, settings);
+    if !matches!(request.action, Action::GetCallerIdentity(_)) {
+        provision::on_first_call(&mut ctx);
+    }
+    let reply = dispatch::run(&mut ctx, &request.action)?;
+    if request.dry_run {
+        return Err(ApiError::dry_run());
+    }
+    Ok(Plan { changes: ctx.into_changes(), reply })
+}

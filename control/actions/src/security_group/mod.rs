@@ -1,0 +1,5 @@
+//! Security groups and their rules.
+
+mod make;
+
+pub(crate) use make::default_group;
