@@ -1,0 +1,61 @@
+"""Terraform with the real AWS provider: apply, plan nothing, destroy."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import REGION
+
+MIRRORS = [Path(p) for p in os.environ.get("TF_MIRROR", "/opt/tf-plugins:/usr/share/terraform/plugins").split(":")]
+PROVIDER = "registry.terraform.io/hashicorp/aws"
+STACK = Path(__file__).parent / "terraform"
+
+
+def mirror():
+    return next((m for m in MIRRORS if (m / PROVIDER).is_dir()), None)
+
+
+@pytest.fixture
+def terraform(account, tmp_path):
+    if not shutil.which("terraform") or not mirror():
+        pytest.skip("skipped: no Terraform")
+    for file in STACK.glob("*.tf"):
+        shutil.copy(file, tmp_path)
+    configuration = tmp_path / "terraform.rc"
+    configuration.write_text(f'provider_installation {{ filesystem_mirror {{ path = "{mirror()}" }} }}\n')
+    environment = {
+        **os.environ,
+        **account.environment(),
+        "TF_CLI_CONFIG_FILE": str(configuration),
+        "TF_IN_AUTOMATION": "1",
+        "TF_INPUT": "0",
+        "CHECKPOINT_DISABLE": "1",
+        "TF_VAR_region": REGION,
+        "TF_VAR_endpoint": account.groundplane.endpoint,
+    }
+
+    def run(*arguments, allowed=(0,)):
+        result = subprocess.run(
+            ["terraform", *arguments, "-no-color"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280
+        )
+        assert result.returncode in allowed, result.stdout[-6000:] + result.stderr[-6000:]
+        return result
+
+    run("init")
+    return run
+
+
+def test_terraform_applies_plans_nothing_and_destroys(terraform, account):
+    terraform("apply", "-auto-approve")
+    plan = terraform("plan", "-detailed-exitcode", allowed=(0, 2))
+    assert plan.returncode == 0, "the second plan wants changes:\n" + plan.stdout
+    outputs = {name: value["value"] for name, value in json.loads(terraform("output", "-json").stdout).items()}
+    assert account.instance(outputs["web"])["PrivateIpAddress"] == "10.20.1.10"
+    assert account.groundplane.why(outputs["client"], outputs["web"], "tcp/80")[0]
+    assert not account.groundplane.why(outputs["client"], outputs["web"], "tcp/81")[0]
+    terraform("destroy", "-auto-approve")
+    vpcs = account.ec2.describe_vpcs()["Vpcs"]
+    assert [v["IsDefault"] for v in vpcs] == [True]
