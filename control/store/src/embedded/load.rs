@@ -1,0 +1,149 @@
+//! Opening the file and building the worlds from its rows.
+
+use super::row::{self, META, META_FORMAT, META_GENERATION, RECORDS, RowError, RowName};
+use crate::Snapshot;
+use gp_model::{Change, Generation, Region, World};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable};
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Version of the tables that this program writes; a store with a newer one is not opened.
+pub const FORMAT: u64 = 1;
+
+/// The store's file within its directory.
+const FILE_NAME: &str = "store.redb";
+/// Memory for redb's pages, in bytes. Little is read after the start: readers use the worlds in memory.
+const CACHE_BYTES: usize = 32 << 20;
+
+/// Why a store can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{} is in use by another Groundplane; stop that one, or give this one its own --name or --data-dir", directory.display())]
+    InUse { directory: PathBuf },
+    #[error(
+        "{} was written by a newer Groundplane (store format {found}; this one knows formats up to {FORMAT}); use that one, or another --data-dir",
+        directory.display()
+    )]
+    NewerFormat { directory: PathBuf, found: u64 },
+    #[error("the store in {} has no row for its {missing}: it isn't a Groundplane store, or it is damaged", directory.display())]
+    NotAStore { directory: PathBuf, missing: &'static str },
+    #[error("the store in {} is damaged: {row} can't be read", directory.display())]
+    Row {
+        directory: PathBuf,
+        row: RowName,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("can't make {}", path.display())]
+    Make {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("can't read the store in {}", directory.display())]
+    Database {
+        directory: PathBuf,
+        #[source]
+        source: redb::Error,
+    },
+    #[error("can't start the store's writer thread")]
+    Thread {
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Opens the file, readable by nobody else, and makes sure that its name survives a power cut.
+pub(super) fn open_database(directory: &Path) -> Result<Database, OpenError> {
+    let making = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::Make { path, source }
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(making(directory))?;
+    let path = directory.join(FILE_NAME);
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.map_err(making(&path))?;
+    File::open(directory).and_then(|entry| entry.sync_all()).map_err(making(directory))?;
+    builder().create_file(file).map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { directory: directory.to_owned() },
+        other => failed(directory)(other),
+    })
+}
+
+/// Names the directory in an error of redb, whichever of its error types it is.
+fn failed<E: Into<redb::Error>>(directory: &Path) -> impl Fn(E) -> OpenError {
+    move |source| OpenError::Database { directory: directory.to_owned(), source: source.into() }
+}
+
+pub(super) fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+/// The worlds in the file. A new file gets its format row first.
+pub(super) fn load(database: &Database, directory: &Path) -> Result<Snapshot, OpenError> {
+    if is_new(database).map_err(failed(directory))? {
+        initialise(database).map_err(failed(directory))?;
+    }
+    let generation = check_meta(database, directory)?;
+    let mut worlds: BTreeMap<Region, World> = BTreeMap::new();
+    let transaction = database.begin_read().map_err(failed(directory))?;
+    let records = transaction.open_table(RECORDS).map_err(failed(directory))?;
+    for entry in records.iter().map_err(failed(directory))? {
+        let (key, value) = entry.map_err(failed(directory))?;
+        let (region, kind, id) = key.value();
+        let name = RowName { region: region.to_owned(), kind: kind.to_owned(), key: id.to_owned() };
+        let record = row::decode(&name, value.value()).map_err(|source: RowError| OpenError::Row {
+            directory: directory.to_owned(),
+            row: name.clone(),
+            source: Box::new(source),
+        })?;
+        let region = Region::new(region);
+        worlds.entry(region.clone()).or_insert_with(|| World::new(region)).apply(Change::Put(record));
+    }
+    let regions = worlds.into_iter().map(|(region, world)| (region, Arc::new(world))).collect();
+    Ok(Snapshot { generation, regions })
+}
+
+/// A crash may come before the first transaction of a new store: then the file has no tables, and is still new.
+fn is_new(database: &Database) -> Result<bool, redb::Error> {
+    let transaction = database.begin_read()?;
+    Ok(transaction.list_tables()?.next().is_none())
+}
+
+fn initialise(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut meta = transaction.open_table(META)?;
+        meta.insert(META_FORMAT, FORMAT)?;
+        meta.insert(META_GENERATION, 0)?;
+        transaction.open_table(RECORDS)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Checks the format and gives the last generation.
+fn check_meta(database: &Database, directory: &Path) -> Result<Generation, OpenError> {
+    let read = || -> Result<_, redb::Error> {
+        let transaction = database.begin_read()?;
+        let meta = match transaction.open_table(META) {
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok((None, None)),
+            other => other?,
+        };
+        let number = |name| -> Result<Option<u64>, redb::Error> { Ok(meta.get(name)?.map(|row| row.value())) };
+        Ok((number(META_FORMAT)?, number(META_GENERATION)?))
+    };
+    let (format, generation) = read().map_err(failed(directory))?;
+    let missing = |missing| OpenError::NotAStore { directory: directory.to_owned(), missing };
+    let format = format.ok_or_else(|| missing("format"))?;
+    if format > FORMAT {
+        return Err(OpenError::NewerFormat { directory: directory.to_owned(), found: format });
+    }
+    generation.map(Generation).ok_or_else(|| missing("generation"))
+}

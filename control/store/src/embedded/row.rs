@@ -1,0 +1,120 @@
+//! The stored form: one row per (region, kind, key), its value a JSON envelope with a version.
+//!
+//! ```text
+//! ("eu-central-1", "Vpc", "vpc-0123456789abcdef0") → {"v":1,"record":{"Vpc":{…}}}
+//! ```
+//!
+//! JSON because a stored world must outlive the program that wrote it: a field added later reads as its default, and
+//! a person can look. The version is for changes that serde's defaults can't bridge.
+
+use crate::CommitError;
+use gp_model::{Change, Record, RecordKey, Region, Transaction};
+use redb::TableDefinition;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fmt;
+
+/// Version of the envelope that this program writes, and the newest that it reads.
+const ENVELOPE: u32 = 1;
+
+/// (region, kind, key) → envelope.
+pub(super) const RECORDS: TableDefinition<(&str, &str, &str), &[u8]> = TableDefinition::new("records");
+/// Facts about the store as a whole: see the names below.
+pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+/// In [`META`]: version of the tables.
+pub(super) const META_FORMAT: &str = "format";
+/// In [`META`]: the last generation.
+pub(super) const META_GENERATION: &str = "generation";
+
+/// Names a row, for errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowName {
+    pub region: String,
+    /// The record's kind, as in `Vpc`.
+    pub kind: String,
+    /// The id as it prints; compact JSON for keys that are more than an id.
+    pub key: String,
+}
+
+impl fmt::Display for RowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} in {}", self.kind, self.key, self.region)
+    }
+}
+
+/// What a transaction does to one row.
+#[derive(Debug)]
+pub(super) struct RowChange {
+    pub(super) name: RowName,
+    /// `None` deletes the row.
+    pub(super) value: Option<Vec<u8>>,
+}
+
+#[derive(Serialize)]
+struct EnvelopeOut<'a> {
+    v: u32,
+    record: &'a Record,
+}
+
+#[derive(Deserialize)]
+struct EnvelopeIn {
+    v: u32,
+    record: Value,
+}
+
+/// Why a row can't be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RowError {
+    #[error("it is not the JSON of a record")]
+    Json(#[from] serde_json::Error),
+    #[error("its version is {found}, and this program reads up to {ENVELOPE}")]
+    NewerVersion { found: u32 },
+    #[error("it holds another record: {found}")]
+    WrongKey { found: RowName },
+}
+
+/// The rows that a transaction writes.
+///
+/// # Errors
+/// [`CommitError::Encode`] if a record has no JSON form.
+pub(super) fn changes(transaction: &Transaction) -> Result<Vec<RowChange>, CommitError> {
+    let encode = |change: &Change| -> Result<RowChange, serde_json::Error> {
+        let name = name(&transaction.region, &change.key())?;
+        let value = match change {
+            Change::Put(record) => Some(serde_json::to_vec(&EnvelopeOut { v: ENVELOPE, record })?),
+            Change::Delete(_) => None,
+        };
+        Ok(RowChange { name, value })
+    };
+    let rows: Result<Vec<_>, _> = transaction.changes.iter().map(encode).collect();
+    rows.map_err(|error| CommitError::Encode { reason: error.to_string() })
+}
+
+/// The record of a row.
+pub(super) fn decode(name: &RowName, value: &[u8]) -> Result<Record, RowError> {
+    // In two steps, so that a newer version is told from a damaged row.
+    let envelope: EnvelopeIn = serde_json::from_slice(value)?;
+    if envelope.v > ENVELOPE {
+        return Err(RowError::NewerVersion { found: envelope.v });
+    }
+    let record: Record = serde_json::from_value(envelope.record)?;
+    let found = self::name(&Region::new(&name.region), &record.key())?;
+    if found != *name {
+        return Err(RowError::WrongKey { found });
+    }
+    Ok(record)
+}
+
+/// serde's own form of a key is `{"Vpc":"vpc-…"}`, which holds both kind and key.
+fn name(region: &Region, key: &RecordKey) -> Result<RowName, serde_json::Error> {
+    let (kind, key) = match serde_json::to_value(key)? {
+        Value::Object(tagged) => tagged.into_iter().next(),
+        _ => None,
+    }
+    .ok_or_else(|| serde::ser::Error::custom("a record key must be a variant with one value"))?;
+    let key = match key {
+        Value::String(id) => id,
+        other => other.to_string(),
+    };
+    Ok(RowName { region: region.as_str().to_owned(), kind, key })
+}
