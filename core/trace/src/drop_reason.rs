@@ -80,4 +80,6 @@ drop_reasons! {
     ConnectionBudget = 20, "connection-budget";
     /// The packet is larger than the receiver's MTU.
     TooLarge = 21, "too-large";
+    /// An ARP or neighbour discovery message that asks nothing of the VPC: an announcement, an answer, a probe.
+    NeighborAnnouncement = 22, "neighbor-announcement";
 }

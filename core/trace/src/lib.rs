@@ -1,32 +1,80 @@
 //! `trace(world, connections, ingress, packet, now) -> Path`: the only place that knows who may talk to whom.
 //!
 //! ```text
-//! packet → depart: source check → security group out → route (network ACL out) → gateways
+//! packet → depart: source check → local service → security group out → network ACL out → route → gateways
 //!        → arrive: network ACL in → destination check → security group in → deliver
 //! ```
+//!
+//! Promises: the same arguments give the same path; a packet is decided by its IP addresses, whatever the frame's
+//! destination MAC address (AWS forwards by IP address, too); being dropped is a verdict, an error means that no
+//! decision was possible.
 
+mod arrive;
 mod connection;
+mod depart;
+mod detail;
 mod drop_reason;
+mod journey;
+mod neighborhood;
 mod path;
+mod read;
+mod stage;
+mod traffic;
 
 pub use connection::{Connection, Connections, NoConnections};
+pub use detail::Detail;
 pub use drop_reason::DropReason;
+pub use neighborhood::{ROUTER_LINK_LOCAL, neighbor_mac, resolver_ipv4, router_ipv4, router_mac};
 pub use path::*;
+pub use read::Read;
+pub use stage::Stage;
 
-use serde::Serialize;
+use gp_model::{EniId, Timestamp, World};
+use gp_wire::Packet;
+use journey::{Journey, Stop};
 
-/// The stages in the order in which a packet meets them. Their names are metric labels, trace output and headings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    LocalService,
-    SourceCheck,
-    SecurityGroupOut,
-    NetworkAclOut,
-    Route,
-    InternetGateway,
-    NetworkAclIn,
-    SecurityGroupIn,
-    DestinationCheck,
-    Deliver,
+/// Why no decision was possible. Neither is the packet's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TraceError {
+    #[error("{0} is not in this world")]
+    UnknownEni(EniId),
+    #[error("the world names an entity that it does not hold: {0:?}")]
+    Dangling(Read),
+}
+
+/// Follows a packet from the guest behind `ingress` to its end.
+///
+/// Effects hold whatever the verdict: a connection opens when its packet has left the sender's groups, also if the
+/// packet dies later, since the sender's host does not learn of that.
+///
+/// `now` is for stages whose answer depends on the time; connections must already be judged by it.
+///
+/// # Errors
+/// `UnknownEni` if `ingress` is not in the world, `Dangling` if an entity names another one that is not.
+pub fn trace(
+    world: &World,
+    connections: &dyn Connections,
+    ingress: EniId,
+    packet: &Packet,
+    _now: Timestamp,
+) -> Result<Path, TraceError> {
+    let mut journey = Journey::new(world, connections, packet);
+    let end = match follow(&mut journey, ingress) {
+        Ok(end) | Err(end) => end,
+    };
+    journey.finish(ingress, end)
+}
+
+fn follow(journey: &mut Journey<'_>, ingress: EniId) -> Result<Stop, Stop> {
+    let departed = depart::depart(journey, ingress)?;
+    arrive::arrive(journey, &departed)
+}
+
+impl From<gp_wire::ParseError> for DropReason {
+    fn from(error: gp_wire::ParseError) -> Self {
+        match error {
+            gp_wire::ParseError::UnsupportedEtherType(_) => DropReason::UnsupportedEtherType,
+            gp_wire::ParseError::Truncated(_) | gp_wire::ParseError::Malformed(_) => DropReason::Malformed,
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! The answer of a trace: hops of steps, ending in one verdict, with what must change and what was read.
 
 use crate::connection::Connection;
+use crate::detail::Detail;
 use crate::drop_reason::DropReason;
+use crate::read::Read;
 use gp_model::{
     EniId, InternetGatewayId, NetworkAclId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId, VpcId,
 };
@@ -64,8 +66,7 @@ pub struct Step {
     pub action: StepAction,
     /// The rule, list or route that decided.
     pub resource: Option<Resource>,
-    /// One sentence for people.
-    pub detail: String,
+    pub detail: Detail,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -151,22 +152,18 @@ pub enum LocalService {
     Dhcp,
 }
 
+impl LocalService {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Arp => "arp",
+            Self::NeighborDiscovery => "neighbor-discovery",
+            Self::Dhcp => "dhcp",
+        }
+    }
+}
+
 /// A change of state that the packet causes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     OpenConnection { eni: EniId, connection: Connection },
-}
-
-/// One thing that an answer depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Read {
-    Eni(EniId),
-    Vpc(VpcId),
-    Subnet(SubnetId),
-    RouteTable(RouteTableId),
-    NetworkAcl(NetworkAclId),
-    InternetGateway(InternetGatewayId),
-    SecurityGroup(SecurityGroupId),
-    /// Who holds the address, or that nobody does.
-    Holder(VpcId, IpAddr),
 }
