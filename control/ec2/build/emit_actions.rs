@@ -19,9 +19,9 @@ fn emit_action(out: &mut String, model: &Model) {
     out.push_str("        match self {\n");
     each(out, model, |a| format!("            Action::{0}(_) => {0:?},\n", a.name));
     out.push_str("        }\n    }\n\n");
-    out.push_str("    pub(crate) fn decode(name: &str, f: Node) -> Result<Option<Action>, ApiError> {\n");
+    out.push_str("    pub(crate) fn decode(name: &str, f: Node<'_>) -> Result<Option<Action>, ApiError> {\n");
     out.push_str("        Ok(Some(match name {\n");
-    each(out, model, |a| format!("            {0:?} => Action::{0}(root(f)?),\n", a.name));
+    each(out, model, |a| format!("            {0:?} => Action::{0}(structure(f)?),\n", a.name));
     out.push_str("            _ => return Ok(None),\n        }))\n    }\n}\n\n");
 }
 

@@ -26,10 +26,10 @@ fn emit_action(out: &mut String, model: &Model, action: &ActionDef) {
     let required: Vec<&str> = members.iter().filter(|m| m.required).map(|m| m.query.as_str()).collect();
     let has = |name: &str| members.iter().any(|m| m.name == name);
     let token = members.iter().any(|m| m.idempotency_token || m.name == "ClientToken");
-    write!(
+    writeln!(
         out,
         "    ActionMeta {{ name: {:?}, area: {:?}, service: {}, generated: {}, required: &{required:?}, filters: &[{}], \
-         page: {}, dry_run: {}, client_token: {token} }},\n",
+         page: {}, dry_run: {}, client_token: {token} }},",
         action.name,
         action.area,
         if action.service == "sts" { "Service::Sts" } else { "Service::Ec2" },

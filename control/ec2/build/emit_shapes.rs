@@ -86,10 +86,10 @@ fn emit_decode(out: &mut String, model: &Model, name: &str) {
     }
     line(out, "    ];");
     let binding = if members.is_empty() { "_" } else { "f" };
-    line(out, &format!("    fn decode({binding}: &mut Fields<'_>) -> Result<Self, ApiError> {{"));
+    line(out, &format!("    fn decode({binding}: &Fields<'_>) -> Result<Self, ApiError> {{"));
     line(out, "        Ok(Self {");
     for (i, m) in members.iter().enumerate() {
-        line(out, &format!("            {}: f.take({i})?,", names::field(&m.name)));
+        line(out, &format!("            {}: f.get({i})?,", names::field(&m.name)));
     }
     line(out, "        })\n    }\n}");
 }

@@ -186,7 +186,9 @@ fn names_in(path: &Path) -> Vec<String> {
 }
 
 fn action(name: String, def: table::Action, service: &'static str) -> ActionDef {
-    let filters = def.filters.into_iter().map(table::Filter::split).collect();
+    let mut filters: Vec<_> = def.filters.into_iter().map(table::Filter::split).collect();
+    // The table has both spellings for the filter by a tag's value.
+    filters.iter_mut().filter(|(name, _)| name == "tag:<key>").for_each(|(name, _)| *name = "tag".to_owned());
     ActionDef { name, area: def.area, service, input: def.input, output: def.output, filters }
 }
 

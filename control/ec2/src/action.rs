@@ -1,6 +1,6 @@
 //! The two enums that the rest of the control plane speaks: [`Action`] in, [`Reply`] out. Generated.
 
-use crate::decode::{Node, root};
+use crate::decode::{Node, structure};
 use crate::xml::{Encode, Xml};
 use crate::{ApiError, shapes};
 

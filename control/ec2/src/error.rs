@@ -53,7 +53,7 @@ impl ApiError {
 
     /// A value outside what its parameter allows. `parameter` is the name on the wire; `why` is a sentence or empty.
     pub fn invalid_value(value: impl Display, parameter: impl Display, why: impl Display) -> ApiError {
-        let parameter = lower_camel(&parameter.to_string());
+        let (value, parameter) = (shortened(&value.to_string()), lower_camel(&parameter.to_string()));
         let message = format!("Value ({value}) for parameter {parameter} is invalid. {why}");
         ApiError::client("InvalidParameterValue", message.trim_end())
     }
@@ -96,6 +96,15 @@ fn status_of(code: &str) -> u16 {
 fn lower_camel(name: &str) -> String {
     let mut chars = name.chars();
     chars.next().map(|first| first.to_ascii_lowercase().to_string() + chars.as_str()).unwrap_or_default()
+}
+
+/// A caller's text as it may stand in a message: all of it, unless it is longer than any good value.
+pub(crate) fn shortened(text: &str) -> String {
+    const LONGEST: usize = 512;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -111,6 +111,7 @@ mod tests {
         assert_eq!(state.values, ["pending", "available"]);
         assert!(meta("RunInstances").is_some_and(|action| action.client_token));
         assert_eq!(meta("DescribeVpcsX"), None);
+        assert!(meta("DescribeInstances").is_some_and(|action| action.has_filter("tag:Name")));
     }
 
     #[test]

@@ -1,17 +1,15 @@
-//! [`Params`]: a request's form, decoded to names and values, and its tree.
+//! [`Params`]: a request's form, decoded to names and values.
 //!
-//! The form is `application/x-www-form-urlencoded` (WHATWG URL, 5.1) in UTF-8. The number of parameters, the
-//! length of a name and the depth of a dotted name are bounded, so a form costs memory in proportion to its size.
+//! The form is `application/x-www-form-urlencoded` (WHATWG URL, 5.1) in UTF-8. The number of parameters and the
+//! length of a name are bounded, and a form costs memory in proportion to its size.
 
 use crate::ApiError;
-use crate::decode::Node;
+use crate::decode::{Entry, parts};
 
 /// Most parameters in one request. EC2's own limits (1000 resources, 50 filters of 200 values) stay below.
 const MAX_PARAMS: usize = 10_000;
 /// Longest parameter name, in bytes. The longest in the model has about 120.
 const MAX_NAME: usize = 512;
-/// Most dotted parts in a name. The deepest in the model has 11.
-const MAX_DEPTH: usize = 16;
 
 /// Parameters of the query protocol itself and of old and new signatures, which no action sees.
 const PROTOCOL: [&str; 9] = [
@@ -75,39 +73,24 @@ impl Params {
         self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The tree of the action's own parameters: `Tag.1.Key=a` is `a` under `Key` under `1` under `Tag`.
+    /// The action's own parameters, sorted as [`Node::root`](crate::decode::Node::root) needs them.
     ///
     /// # Errors
-    /// `InvalidQueryParameter` for a name given twice; `UnknownParameter` for a name that is no dotted path.
-    pub(crate) fn into_tree(self) -> Result<Node, ApiError> {
-        let mut root = Node::default();
-        let mut seen_protocol = Vec::new();
-        for (name, value) in self.pairs {
-            if is_protocol(&name) {
-                if seen_protocol.contains(&name) {
-                    return Err(duplicate(&name));
-                }
-                seen_protocol.push(name);
-                continue;
-            }
-            if name.split('.').count() > MAX_DEPTH || name.split('.').any(str::is_empty) {
-                return Err(ApiError::unknown_parameter(name));
-            }
-            let node = name.split('.').fold(&mut root, |node, part| node.children.entry(part.to_owned()).or_default());
-            if node.value.replace(value).is_some() {
-                return Err(duplicate(&name));
-            }
+    /// `InvalidQueryParameter` for a name given twice.
+    pub(crate) fn into_entries(self) -> Result<Vec<Entry>, ApiError> {
+        let mut entries = self.pairs;
+        entries.sort_unstable_by(|a, b| parts(a).cmp(parts(b)));
+        if let Some(twice) = entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let message = format!("The parameter {} is given more than once", twice[0].0);
+            return Err(ApiError::client("InvalidQueryParameter", message));
         }
-        Ok(root)
+        entries.retain(|(name, _)| !is_protocol(name));
+        Ok(entries)
     }
 }
 
 fn is_protocol(name: &str) -> bool {
     PROTOCOL.contains(&name) || name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("X-Amz-"))
-}
-
-fn duplicate(name: &str) -> ApiError {
-    ApiError::client("InvalidQueryParameter", format!("The parameter {name} is given more than once"))
 }
 
 fn malformed(why: &str) -> ApiError {
@@ -151,7 +134,7 @@ mod tests {
     }
 
     fn code(form: &[u8]) -> String {
-        Params::parse(form).and_then(Params::into_tree).expect_err("the form is bad").code.into_owned()
+        Params::parse(form).and_then(Params::into_entries).expect_err("the form is bad").code.into_owned()
     }
 
     #[test]
@@ -168,16 +151,14 @@ mod tests {
         }
         assert_eq!(code(&b"a=1&".repeat(MAX_PARAMS + 1)), "MalformedQueryString");
         assert_eq!(code(&[b'a'; MAX_NAME + 1]), "UnknownParameter");
-        assert_eq!(code(&b"a.".repeat(MAX_DEPTH + 1)), "UnknownParameter");
-        assert_eq!(code(b"a..b=1"), "UnknownParameter");
         assert_eq!(code(b"VpcId=1&VpcId=2"), "InvalidQueryParameter");
         assert_eq!(code(b"Action=A&Action=B"), "InvalidQueryParameter");
     }
 
     #[test]
-    fn protocol_parameters_are_not_in_the_tree() {
+    fn protocol_parameters_are_not_the_actions() {
         let form = b"Action=A&Version=1&AWSAccessKeyId=k&X-Amz-Signature=s&x-amz-date=d&VpcId=v";
-        let tree = Params::parse(form).and_then(Params::into_tree).expect("the form is good");
-        assert_eq!(tree.children.keys().collect::<Vec<_>>(), ["VpcId"]);
+        let entries = Params::parse(form).and_then(Params::into_entries).expect("the form is good");
+        assert_eq!(entries, [("VpcId".to_owned(), "v".to_owned())]);
     }
 }

@@ -1,5 +1,7 @@
 //! From [`Params`] to a [`Request`]: which service, which action, decoded.
 
+use crate::decode::Node;
+use crate::error::shortened;
 use crate::{Action, ApiError, Params, meta};
 
 /// STS's only API version.
@@ -59,17 +61,21 @@ pub fn decode(params: Params) -> Result<Request, ApiError> {
         return Err(ApiError::client("MissingAction", "The request is missing an action or a required parameter."));
     };
     let version = params.version().map(str::to_owned);
-    let tree = params.into_tree()?;
-    let value_of = |name: &str| tree.children.get(name).and_then(|node| node.value.clone());
-    let known = meta::meta(&name);
-    let dry_run = value_of("DryRun").is_some_and(|value| value == "true");
+    let entries = params.into_entries()?;
+    let root = Node::root(&entries);
+    let value_of = |name: &str| root.child(name).and_then(|node| node.text().ok());
+    let dry_run = value_of("DryRun") == Some("true");
     let token = value_of("ClientToken").filter(|token| !token.is_empty());
-    let client_token = token.filter(|_| known.is_some_and(|action| action.client_token));
-    match Action::decode(&name, tree)? {
-        Some(action) => Ok(Request { action, version, dry_run, client_token }),
-        None if meta::is_ec2_action(&name) => {
-            Err(ApiError::unsupported(format!("The action {name} is not implemented by Groundplane.")))
-        }
-        None => Err(ApiError::client("InvalidAction", format!("The action {name} is not valid for this web service."))),
+    let has_token = meta::meta(&name).is_some_and(|action| action.client_token);
+    let client_token = token.filter(|_| has_token).map(str::to_owned);
+    let action = Action::decode(&name, root)?.ok_or_else(|| not_implemented(&name))?;
+    Ok(Request { action, version, dry_run, client_token })
+}
+
+fn not_implemented(name: &str) -> ApiError {
+    if meta::is_ec2_action(name) {
+        return ApiError::unsupported(format!("The action {name} is not implemented by Groundplane."));
     }
+    let message = format!("The action {} is not valid for this web service.", shortened(name));
+    ApiError::client("InvalidAction", message)
 }

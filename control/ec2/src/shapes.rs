@@ -10,6 +10,6 @@
 use crate::ApiError;
 use crate::decode::{Check, Decode, Fields, Member};
 use crate::timestamp::Timestamp;
-use crate::xml::{Encode, Put, Xml};
+use crate::xml::{Encode, Put, PutSome, Xml};
 
 include!(concat!(env!("OUT_DIR"), "/shapes.rs"));

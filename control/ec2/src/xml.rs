@@ -69,9 +69,12 @@ pub(crate) trait Encode {
 
 /// A member of a generated structure.
 pub(crate) trait Put {
-    /// Writes the member as the element `name`.
+    /// Writes the member as the element `name`: nothing for an absent value, an empty element for an empty list.
     fn put(&self, x: &mut Xml, name: &str);
-    /// The same, but an empty list is left out.
+}
+
+/// A list that is left out when it is empty.
+pub(crate) trait PutSome {
     fn put_some(&self, x: &mut Xml, name: &str);
 }
 
@@ -81,17 +84,15 @@ impl<T: Element> Put for Option<T> {
             value.write(x, name);
         }
     }
-
-    fn put_some(&self, x: &mut Xml, name: &str) {
-        self.put(x, name);
-    }
 }
 
 impl<T: Element> Put for Vec<T> {
     fn put(&self, x: &mut Xml, name: &str) {
         x.element(name, "", |x| self.iter().for_each(|entry| entry.write(x, "item")));
     }
+}
 
+impl<T: Element> PutSome for Vec<T> {
     fn put_some(&self, x: &mut Xml, name: &str) {
         if !self.is_empty() {
             self.put(x, name);

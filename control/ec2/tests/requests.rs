@@ -103,6 +103,12 @@ fn unknown_parameters_are_refused_by_their_full_name() {
         ("Filter.1=x", "Filter.1"),
         ("NextToken.1=x", "NextToken.1"),
         ("vpcId.1=x", "vpcId.1"),
+        ("=x", ""),
+        (".=x", "."),
+        ("VpcId..1=x", "VpcId..1"),
+        ("VpcId.1.=x", "VpcId.1."),
+        ("NextToken=x&NextToken.1=x", "NextToken.1"),
+        ("DryRun.Value=true", "DryRun.Value"),
     ] {
         let message = format!("The parameter {name} is not recognized");
         refused_with(&format!("Action=DescribeVpcs&{parameters}"), "UnknownParameter", &message);
@@ -140,6 +146,13 @@ fn values_are_checked_against_the_model() {
 }
 
 #[test]
+fn a_message_does_not_grow_with_the_value() {
+    let message = refusal(&format!("Action=DescribeVpcs&MaxResults={}", "é".repeat(100_000))).message;
+    assert!(message.len() < 1200 && message.contains("é..."));
+    assert!(refusal(&format!("Action={}", "a".repeat(100_000))).message.len() < 600);
+}
+
+#[test]
 fn pages_without_bounds_in_the_model_have_the_usual_ones() {
     let message = "Value ( 4 ) for parameter maxResults is invalid. Expecting a value greater than 5.";
     refused_with("Action=DescribeInstances&MaxResults=4", "InvalidParameterValue", message);
@@ -153,6 +166,8 @@ fn a_huge_form_is_refused_and_a_sparse_index_costs_nothing() {
         "MalformedQueryString",
         "The query string contains a syntax error: it has too many parameters",
     );
+    let deep = format!("Action=CreateTags&ResourceId.1=vpc-1&Tag{}=x", ".1".repeat(240));
+    assert_eq!(refusal(&deep).code, "UnknownParameter");
     let request = decode("Action=CreateTags&ResourceId.1=vpc-1&Tag.999999999.Key=a");
     let Action::CreateTags(tags) = request.action else { panic!("another action") };
     assert_eq!(tags.tags.len(), 1);
