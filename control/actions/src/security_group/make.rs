@@ -47,3 +47,20 @@ pub(crate) fn rule(ctx: &mut Context<'_>, direction: Direction, peer: RulePeer) 
         tags: Tags::new(),
     }
 }
+
+/// What a VPC's first IPv6 block brings: groups whose outbound rules are as they were made let IPv6 out too.
+pub(crate) fn allow_ipv6(ctx: &mut Context<'_>, vpc: &Vpc) {
+    let groups: Vec<_> = ctx.world().groups_of_vpc(vpc.id).cloned().collect();
+    for group in groups {
+        let mut egress = group.rules(Direction::Egress);
+        let everything = |rule: &SecurityGroupRule| {
+            rule.traffic == TrafficMatch::All && rule.peer == RulePeer::Ipv4(block::ALL_IPV4)
+        };
+        if egress.next().is_some_and(everything) && egress.next().is_none() {
+            let rule = rule(ctx, Direction::Egress, RulePeer::Ipv6(block::ALL_IPV6));
+            ctx.edit(&*group, |group| {
+                group.rules.insert(rule.id, rule);
+            });
+        }
+    }
+}

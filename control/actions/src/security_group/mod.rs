@@ -2,4 +2,4 @@
 
 mod make;
 
-pub(crate) use make::default_group;
+pub(crate) use make::{allow_ipv6, default_group};

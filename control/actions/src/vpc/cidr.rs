@@ -1,0 +1,197 @@
+//! A VPC's blocks: AssociateVpcCidrBlock and DisassociateVpcCidrBlock.
+
+use super::describe::{association, ipv6_association};
+use crate::context::refuse_unsupported;
+use crate::{Context, block, lookup, network_acl, security_group};
+use gp_ec2::{ApiError, shapes};
+use gp_model::{Vpc, VpcCidr, VpcCidrAssociationId, VpcIpv6Cidr};
+use ipnet::{IpNet, Ipv4Net};
+
+/// A VPC's smallest and largest IPv4 block.
+const LENGTHS: std::ops::RangeInclusive<u8> = 16..=28;
+/// The name of the pool that the region's own IPv6 blocks come from.
+const AMAZON: &str = "Amazon";
+
+/// Parses an IPv4 block and checks that a VPC may have it.
+///
+/// # Errors
+/// `InvalidParameterValue`, `InvalidVpc.Range`.
+pub(super) fn parse_vpc_block(text: &str) -> Result<Ipv4Net, ApiError> {
+    let cidr = block::parse_ipv4(text, "cidrBlock")?;
+    let never = block::NEVER_IN_A_VPC.iter().any(|never| block::overlap(*never, cidr));
+    if !LENGTHS.contains(&cidr.prefix_len()) || never {
+        return Err(ApiError::client("InvalidVpc.Range", format!("The CIDR '{text}' is invalid.")));
+    }
+    Ok(cidr)
+}
+
+/// What a request says about an IPv6 block.
+pub(super) struct WantedIpv6<'a> {
+    pub amazon_provided: bool,
+    pub pool: Option<&'a str>,
+    pub border_group: Option<&'a str>,
+}
+
+/// An IPv6 block that no VPC of the region has, if one is wanted.
+///
+/// # Errors
+/// `InvalidParameterCombination`, `InvalidParameterValue`, `UnsupportedOperation`.
+pub(super) fn draw_ipv6(ctx: &mut Context<'_>, wanted: WantedIpv6<'_>) -> Result<Option<VpcIpv6Cidr>, ApiError> {
+    if wanted.pool.is_some_and(|pool| pool != AMAZON) {
+        return Err(ApiError::unsupported("The parameter Ipv6Pool is not supported by Groundplane."));
+    }
+    if !wanted.amazon_provided {
+        if wanted.border_group.is_some() {
+            let message = "The parameter Ipv6CidrBlockNetworkBorderGroup requires AmazonProvidedIpv6CidrBlock";
+            return Err(ApiError::client("InvalidParameterCombination", message));
+        }
+        return Ok(None);
+    }
+    let region = ctx.region().as_str();
+    if let Some(group) = wanted.border_group.filter(|group| *group != region) {
+        let why = "The region has no such network border group.";
+        return Err(ApiError::invalid_value(group, "Ipv6CidrBlockNetworkBorderGroup", why));
+    }
+    let bits = ctx.bits();
+    let vpcs = &ctx.world().tables().vpcs;
+    let taken = |block| vpcs.values().any(|vpc| vpc.ipv6_cidrs.iter().any(|c| block::overlap(c.cidr, block)));
+    let cidr = block::amazon_provided(bits, taken);
+    let id = ctx.draw(VpcCidrAssociationId::from_bits);
+    Ok(Some(VpcIpv6Cidr { id, cidr, pool: AMAZON.to_owned(), network_border_group: region.to_owned() }))
+}
+
+/// Gives a VPC a further block: an IPv4 block of the caller's choice, or an IPv6 block that the region provides.
+///
+/// # Errors
+/// `InvalidVpc.Range`, `InvalidVpc.Conflict`, `CidrLimitExceeded`, `InvalidParameterCombination`,
+/// `MissingParameter`, `UnsupportedOperation`.
+pub(crate) fn associate_cidr(
+    ctx: &mut Context<'_>,
+    request: &shapes::AssociateVpcCidrBlockRequest,
+) -> Result<shapes::AssociateVpcCidrBlockResult, ApiError> {
+    refuse_unsupported(&[
+        ("Ipv4IpamPoolId", request.ipv4_ipam_pool_id.is_some()),
+        ("Ipv4NetmaskLength", request.ipv4_netmask_length.is_some()),
+        ("Ipv6IpamPoolId", request.ipv6_ipam_pool_id.is_some()),
+        ("Ipv6NetmaskLength", request.ipv6_netmask_length.is_some()),
+        ("Ipv6CidrBlock", request.ipv6_cidr_block.is_some()),
+    ])?;
+    let vpc = ctx.vpc(request.vpc_id.as_deref().unwrap_or_default())?;
+    let wanted = WantedIpv6 {
+        amazon_provided: request.amazon_provided_ipv6_cidr_block == Some(true),
+        pool: request.ipv6_pool.as_deref(),
+        border_group: request.ipv6_cidr_block_network_border_group.as_deref(),
+    };
+    let mut result = shapes::AssociateVpcCidrBlockResult { vpc_id: Some(vpc.id.to_string()), ..Default::default() };
+    match (request.cidr_block.as_deref(), wanted.amazon_provided) {
+        (Some(_), true) => {
+            let message = "Only one of cidrBlock or amazonProvidedIpv6CidrBlock can be specified";
+            return Err(ApiError::client("InvalidParameterCombination", message));
+        }
+        (Some(text), false) => {
+            let cidr =
+                VpcCidr { cidr: check_secondary(ctx, &vpc, text)?, id: ctx.draw(VpcCidrAssociationId::from_bits) };
+            result.cidr_block_association = Some(association(&cidr, "associating"));
+            ctx.edit(&*vpc, |vpc| vpc.cidrs.push(cidr));
+        }
+        (None, _) => {
+            check_limit(&vpc, vpc.ipv6_cidrs.len(), ctx.settings.quotas.ipv6_cidrs_per_vpc)?;
+            let Some(cidr) = draw_ipv6(ctx, wanted)? else {
+                let message = "The request must contain exactly one of: cidrBlock, amazonProvidedIpv6CidrBlock";
+                return Err(ApiError::client("MissingParameter", message));
+            };
+            result.ipv6_cidr_block_association = Some(ipv6_association(&cidr, "associating"));
+            let first = vpc.ipv6_cidrs.is_empty();
+            let vpc = ctx.edit(&*vpc, |vpc| vpc.ipv6_cidrs.push(cidr));
+            if first {
+                network_acl::allow_ipv6(ctx, &vpc);
+                security_group::allow_ipv6(ctx, &vpc);
+            }
+        }
+    }
+    Ok(result)
+}
+
+fn check_limit(vpc: &Vpc, has: usize, limit: usize) -> Result<(), ApiError> {
+    if has < limit {
+        return Ok(());
+    }
+    let message = format!("This network {} has met its maximum number of allowed CIDRs: {limit}", vpc.id);
+    Err(ApiError::client("CidrLimitExceeded", message))
+}
+
+/// May the VPC have this further IPv4 block?
+fn check_secondary(ctx: &Context<'_>, vpc: &Vpc, text: &str) -> Result<Ipv4Net, ApiError> {
+    let cidr = parse_vpc_block(text)?;
+    check_limit(vpc, vpc.cidrs.len(), ctx.settings.quotas.ipv4_cidrs_per_vpc)?;
+    let existing: Vec<_> = vpc.cidrs.iter().map(|c| c.cidr).collect();
+    if existing.iter().any(|other| block::overlap(*other, cidr)) {
+        let message = format!("The CIDR '{text}' conflicts with another CIDR block of the VPC {}", vpc.id);
+        return Err(ApiError::client("InvalidVpc.Conflict", message));
+    }
+    if block::restricted_with(&existing).iter().any(|restricted| block::overlap(*restricted, cidr)) {
+        let message = format!(
+            "The CIDR '{text}' is restricted. Use a CIDR from the same private address range as the current VPC CIDR, \
+             or use a publicly-routable CIDR. For additional restrictions, see \
+             https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"
+        );
+        return Err(ApiError::client("InvalidVpc.Range", message));
+    }
+    let new = IpNet::V4(cidr);
+    let routed = ctx.world().route_tables_of_vpc(vpc.id).flat_map(|table| &table.routes);
+    // The local route of the new block must not take over what a static route says.
+    if let Some(route) = routed.into_iter().find(|route| new.contains(&route.destination)) {
+        let message = format!(
+            "The CIDR '{text}' conflicts with the route to {} in a route table of the VPC {}",
+            route.destination, vpc.id
+        );
+        return Err(ApiError::client("InvalidVpc.Conflict", message));
+    }
+    Ok(cidr)
+}
+
+/// Takes a block from a VPC.
+///
+/// # Errors
+/// `InvalidVpcCidrBlockAssociationID.NotFound`; `OperationNotPermitted` for the primary block; `DependencyViolation`
+/// for a block that a subnet is in.
+pub(crate) fn disassociate_cidr(
+    ctx: &mut Context<'_>,
+    request: &shapes::DisassociateVpcCidrBlockRequest,
+) -> Result<shapes::DisassociateVpcCidrBlockResult, ApiError> {
+    let text = request.association_id.as_deref().unwrap_or_default();
+    let words = lookup::VPC_CIDR_ASSOCIATION;
+    let id: VpcCidrAssociationId = words.parse(text)?;
+    let has = |vpc: &Vpc| vpc.cidrs.iter().any(|c| c.id == id) || vpc.ipv6_cidrs.iter().any(|c| c.id == id);
+    let vpc = ctx.vpcs(&[])?.into_iter().find(|vpc| has(vpc)).ok_or_else(|| words.not_found(&[text]))?;
+    if vpc.cidrs[0].id == id {
+        let message = format!(
+            "The vpc CIDR block with association ID {id} may not be disassociated. It is the primary IPv4 CIDR block \
+             of the VPC"
+        );
+        return Err(ApiError::client("OperationNotPermitted", message));
+    }
+    let mut result = shapes::DisassociateVpcCidrBlockResult { vpc_id: Some(vpc.id.to_string()), ..Default::default() };
+    if let Some(cidr) = vpc.cidrs.iter().find(|c| c.id == id) {
+        check_unused(ctx, &vpc, IpNet::V4(cidr.cidr), id)?;
+        result.cidr_block_association = Some(association(cidr, "disassociating"));
+    }
+    if let Some(cidr) = vpc.ipv6_cidrs.iter().find(|c| c.id == id) {
+        check_unused(ctx, &vpc, IpNet::V6(cidr.cidr), id)?;
+        result.ipv6_cidr_block_association = Some(ipv6_association(cidr, "disassociating"));
+    }
+    ctx.edit(&*vpc, |vpc| {
+        vpc.cidrs.retain(|c| c.id != id);
+        vpc.ipv6_cidrs.retain(|c| c.id != id);
+    });
+    Ok(result)
+}
+
+fn check_unused(ctx: &Context<'_>, vpc: &Vpc, cidr: IpNet, id: VpcCidrAssociationId) -> Result<(), ApiError> {
+    let mut used = ctx.world().subnets_of_vpc(vpc.id).flat_map(|subnet| subnet.blocks().collect::<Vec<_>>());
+    if !used.any(|block| cidr.contains(&block)) {
+        return Ok(());
+    }
+    let message = format!("The vpc CIDR block with association ID {id} has dependencies and cannot be disassociated.");
+    Err(ApiError::client("DependencyViolation", message))
+}

@@ -1,0 +1,33 @@
+//! DeleteVpc.
+
+use crate::Context;
+use gp_ec2::{ApiError, shapes};
+use gp_model::{RecordKey, Vpc};
+
+/// Takes a VPC away with its main route table, default group and default list.
+///
+/// # Errors
+/// `DependencyViolation` while anything else is in the VPC.
+pub(crate) fn delete(ctx: &mut Context<'_>, request: &shapes::DeleteVpcRequest) -> Result<(), ApiError> {
+    let vpc = ctx.vpc(request.vpc_id.as_deref().unwrap_or_default())?;
+    if has_dependents(ctx, &vpc) {
+        let message = format!("The vpc '{}' has dependencies and cannot be deleted.", vpc.id);
+        return Err(ApiError::client("DependencyViolation", message));
+    }
+    ctx.delete(RecordKey::RouteTable(vpc.main_route_table));
+    ctx.delete(RecordKey::SecurityGroup(vpc.default_security_group));
+    ctx.delete(RecordKey::NetworkAcl(vpc.default_network_acl));
+    ctx.delete(RecordKey::Vpc(vpc.id));
+    Ok(())
+}
+
+fn has_dependents(ctx: &Context<'_>, vpc: &Vpc) -> bool {
+    let world = ctx.world();
+    let tables = world.tables();
+    // An ENI is always in a subnet, so subnets answer for ENIs and instances too.
+    world.subnets_of_vpc(vpc.id).next().is_some()
+        || tables.internet_gateways.values().any(|gateway| gateway.attached_to == Some(vpc.id))
+        || world.groups_of_vpc(vpc.id).any(|group| group.id != vpc.default_security_group)
+        || world.route_tables_of_vpc(vpc.id).any(|table| table.id != vpc.main_route_table)
+        || tables.network_acls.values().any(|acl| acl.vpc == vpc.id && acl.id != vpc.default_network_acl)
+}
