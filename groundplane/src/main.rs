@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // The sandbox's first process re-executes this binary; it must not have started a thread by then.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == gp_sandbox::INIT_COMMAND) {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == gp_sandbox::INIT_SUBCOMMAND) {
         gp_sandbox::sandbox_init_main();
     }
     match run(Arguments::parse()) {
@@ -38,8 +38,8 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Down { purge } => down::run(&arguments.name, &run_dir, purge)?,
         Command::Doctor => return doctor::run(output),
         Command::Env { account } => gp_cli::env::run(&run_dir, &account, output)?,
-        Command::Status => gp_cli::status::run(&client, output)?,
-        Command::Exec { instance, command } => return exec::run(&client, &instance, command),
+        Command::Status => gp_cli::status::run(&run_dir, &client, output)?,
+        Command::Exec { instance, command } => return exec::run(&run_dir, &client, &instance, command),
         Command::Logs { instance } => gp_cli::logs::run(&client, &instance)?,
         Command::Why { from, to, service } => {
             let reachable = gp_cli::why::run(&client, &from, &to, &service, output)?;

@@ -2,14 +2,20 @@
 
 use crate::Output;
 use crate::admin::{AdminClient, InstanceView};
+use crate::place::RunFile;
 use anyhow::Result;
 use comfy_table::{Table, presets};
 use serde_json::Value;
+use std::path::Path;
 
 /// # Errors
 /// No Groundplane answers.
-pub fn run(client: &AdminClient, output: Output) -> Result<()> {
+pub fn run(run_dir: &Path, client: &AdminClient, output: Output) -> Result<()> {
+    let up = RunFile::read(run_dir)?;
     let mut status: Value = client.get("/status")?;
+    status["endpoint"] = format!("http://{}", up.listen).into();
+    status["data_dir"] = up.data_dir.display().to_string().into();
+    status["host"] = client.get("/host")?;
     let instances: Vec<InstanceView> = client.get("/instances")?;
     match output {
         Output::Json => {
@@ -29,7 +35,7 @@ fn print_summary(status: &Value) {
     let number = |pointer: &str| status.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
     println!("endpoint     {}", text("endpoint"));
     println!("data         {}", text("data_dir"));
-    println!("generation   {} (applied {})", number("/generation"), number("/host/applied_generation"));
+    println!("generation   {}, applied {}", number("/generation"), number("/applied"));
     println!(
         "kernel       {} flows, {} connections, {} ENIs, {} upcalls",
         number("/host/flows"),

@@ -1,0 +1,65 @@
+//! The admin socket: what the machine's operator may ask of server and agent. Only root can reach it.
+
+use axum::extract::{Path as UrlPath, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use gp_agent::Agent;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::UnixListener;
+
+/// Binds the socket, replacing one that a dead process left.
+///
+/// # Errors
+/// The path can't be bound.
+pub fn listen(socket: &Path) -> std::io::Result<UnixListener> {
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket)?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// The agent's side of the socket; the server brings `/status` and `/instances`.
+pub fn agent_router(agent: Arc<Agent>) -> Router {
+    Router::new()
+        .route("/host", get(host))
+        .route("/why", post(why))
+        .route("/instances/{id}/console", get(console))
+        .with_state(agent)
+}
+
+type Answer = Result<Json<Value>, (StatusCode, Json<Value>)>;
+
+fn refused(status: StatusCode, sentence: impl std::fmt::Display) -> (StatusCode, Json<Value>) {
+    (status, Json(json!({ "error": sentence.to_string() })))
+}
+
+async fn host(State(agent): State<Arc<Agent>>) -> Json<Value> {
+    Json(agent.status())
+}
+
+#[derive(Deserialize)]
+struct Question {
+    from: String,
+    to: String,
+    protocol: u8,
+    port: u16,
+}
+
+async fn why(State(agent): State<Arc<Agent>>, Json(question): Json<Question>) -> Answer {
+    let Question { from, to, protocol, port } = question;
+    let answer = agent.why(&from, &to, protocol, port).map_err(|error| refused(StatusCode::NOT_FOUND, error))?;
+    Ok(Json(answer))
+}
+
+async fn console(State(agent): State<Arc<Agent>>, UrlPath(id): UrlPath<String>) -> Answer {
+    let output = agent.console(&id).map_err(|error| refused(StatusCode::NOT_FOUND, error))?;
+    Ok(Json(json!({ "output": String::from_utf8_lossy(&output) })))
+}

@@ -1,0 +1,47 @@
+//! `groundplane doctor`: the check list that `up` insists on.
+
+use anyhow::Result;
+use gp_cli::Output;
+use gp_linux::doctor::{Check, check_host};
+use serde_json::json;
+use std::process::ExitCode;
+
+/// Prints the list; exits with 1 where something is missing.
+pub fn run(output: Output) -> Result<ExitCode> {
+    let checks = check_host();
+    let fit = checks.iter().all(|check| check.ok);
+    match output {
+        Output::Json => println!("{}", serde_json::to_string_pretty(&as_json(&checks))?),
+        Output::Text => {
+            checks.iter().for_each(print);
+            println!("\n{}", if fit { "This machine can enforce it all." } else { "Groundplane will not start here." });
+        }
+    }
+    Ok(if fit { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// # Errors
+/// Something is missing: each with its remedy.
+pub fn insist() -> Result<()> {
+    let missing: Vec<_> = check_host().into_iter().filter(|check| !check.ok).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<_> = missing.iter().map(|c| format!("  {}: {} ({})", c.name, c.detail, c.remedy)).collect();
+    anyhow::bail!("this machine can't enforce what the API would promise:\n{}", lines.join("\n"))
+}
+
+fn print(check: &Check) {
+    println!("{} {:<12} {}", if check.ok { "ok     " } else { "MISSING" }, check.name, check.detail);
+    if !check.ok {
+        println!("        {:<12} → {}", "", check.remedy);
+    }
+}
+
+fn as_json(checks: &[Check]) -> serde_json::Value {
+    let list: Vec<_> = checks
+        .iter()
+        .map(|c| json!({ "name": c.name, "ok": c.ok, "detail": c.detail, "remedy": c.remedy }))
+        .collect();
+    json!({ "ok": checks.iter().all(|check| check.ok), "checks": list })
+}
