@@ -1,0 +1,36 @@
+/* The fast path: every frame that a guest sends, on ingress of its ENI's host side.
+ *
+ * It decides nothing. A frame whose key is in the flow table is treated as the entry says; any other goes to user
+ * space. Either way the frame ends here: it is redirected or dropped, and never reaches the host side's own stack.
+ */
+#include "lib/flow.h"
+#include "lib/helpers.h"
+#include "lib/parse.h"
+#include "lib/rewrite.h"
+#include "lib/stats.h"
+#include "lib/upcall.h"
+
+SEC("classifier")
+int gp_from_eni(struct __sk_buff *skb)
+{
+	struct gp_packet packet = {};
+	struct gp_flow_value *flow;
+
+	/* The kernel keeps a VLAN tag beside the frame, where user space wouldn't see it. */
+	if (skb->vlan_present)
+		return gp_drop(GP_DROP_UNSUPPORTED_ETHER_TYPE);
+	if (gp_parse(skb, &packet) != GP_PARSED)
+		return gp_upcall(skb, GP_CAUSE_SLOW);
+	flow = bpf_map_lookup_elem(&gp_flows, &packet.key);
+	if (!flow)
+		return gp_upcall(skb, GP_CAUSE_MISS);
+	if (gp_flow_reopens(flow, &packet))
+		return gp_upcall(skb, GP_CAUSE_REOPEN);
+	if (flow->action == GP_ACTION_DELIVER)
+		return gp_deliver(skb, flow, &packet);
+	gp_flow_count(skb, flow, &packet);
+	return gp_drop(flow->drop_reason);
+}
+
+/* No helper used here asks for a GPL-compatible program. */
+char gp_license[] SEC("license") = "Apache-2.0";

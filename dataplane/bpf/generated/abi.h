@@ -1,0 +1,133 @@
+/* Generated from core/abi; a test of gp-compile compares, and rewrites it with UPDATE=1. */
+#pragma once
+
+#include <linux/types.h>
+
+#define GP_ABI_VERSION 1u
+#define GP_ACTION_DROP 1u
+#define GP_ACTION_DELIVER 2u
+#define GP_UPCALL_MAGIC 1196447056u
+#define GP_CAUSE_MISS 1u
+#define GP_CAUSE_SLOW 2u
+#define GP_CAUSE_REOPEN 3u
+#define GP_DROP_COUNTERS 256u
+#define GP_OPENED_BY_EGRESS 1u
+#define GP_OPENED_BY_INGRESS 2u
+
+struct gp_flow_key {
+	__u8 src[16];
+	__u8 dst[16];
+	__u32 ifindex;
+	__u8 src_mac[6];
+	__u16 src_port;
+	__u16 dst_port;
+	__u8 protocol;
+	__u8 family;
+};
+_Static_assert(sizeof(struct gp_flow_key) == 48, "size of struct gp_flow_key");
+_Static_assert(__builtin_offsetof(struct gp_flow_key, src) == 0, "offset of struct gp_flow_key.src");
+_Static_assert(__builtin_offsetof(struct gp_flow_key, dst) == 16, "offset of struct gp_flow_key.dst");
+_Static_assert(__builtin_offsetof(struct gp_flow_key, ifindex) == 32, "offset of struct gp_flow_key.ifindex");
+_Static_assert(__builtin_offsetof(struct gp_flow_key, src_mac) == 36, "offset of struct gp_flow_key.src_mac");
+_Static_assert(__builtin_offsetof(struct gp_flow_key, src_port) == 42, "offset of struct gp_flow_key.src_port");
+_Static_assert(__builtin_offsetof(struct gp_flow_key, dst_port) == 44, "offset of struct gp_flow_key.dst_port");
+_Static_assert(__builtin_offsetof(struct gp_flow_key, protocol) == 46, "offset of struct gp_flow_key.protocol");
+_Static_assert(__builtin_offsetof(struct gp_flow_key, family) == 47, "offset of struct gp_flow_key.family");
+
+struct gp_flow_value {
+	__u64 packets;
+	__u64 bytes;
+	__u64 last_seen_ns;
+	__u32 out_ifindex;
+	__u16 drop_reason;
+	__u8 action;
+	__u8 tcp_flags;
+	__u8 dst_mac[6];
+	__u8 src_mac[6];
+	__u16 mtu;
+	__u8 reserved[2];
+};
+_Static_assert(sizeof(struct gp_flow_value) == 48, "size of struct gp_flow_value");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, packets) == 0, "offset of struct gp_flow_value.packets");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, bytes) == 8, "offset of struct gp_flow_value.bytes");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, last_seen_ns) == 16, "offset of struct gp_flow_value.last_seen_ns");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, out_ifindex) == 24, "offset of struct gp_flow_value.out_ifindex");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, drop_reason) == 28, "offset of struct gp_flow_value.drop_reason");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, action) == 30, "offset of struct gp_flow_value.action");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, tcp_flags) == 31, "offset of struct gp_flow_value.tcp_flags");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, dst_mac) == 32, "offset of struct gp_flow_value.dst_mac");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, src_mac) == 38, "offset of struct gp_flow_value.src_mac");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, mtu) == 44, "offset of struct gp_flow_value.mtu");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, reserved) == 46, "offset of struct gp_flow_value.reserved");
+
+struct gp_eni_state {
+	__u64 tokens;
+	__u64 refilled_ns;
+	__u64 upcall_rate;
+	__u64 upcall_burst;
+	__u64 upcalls;
+	__u64 upcall_drops;
+};
+_Static_assert(sizeof(struct gp_eni_state) == 48, "size of struct gp_eni_state");
+_Static_assert(__builtin_offsetof(struct gp_eni_state, tokens) == 0, "offset of struct gp_eni_state.tokens");
+_Static_assert(__builtin_offsetof(struct gp_eni_state, refilled_ns) == 8, "offset of struct gp_eni_state.refilled_ns");
+_Static_assert(__builtin_offsetof(struct gp_eni_state, upcall_rate) == 16, "offset of struct gp_eni_state.upcall_rate");
+_Static_assert(__builtin_offsetof(struct gp_eni_state, upcall_burst) == 24, "offset of struct gp_eni_state.upcall_burst");
+_Static_assert(__builtin_offsetof(struct gp_eni_state, upcalls) == 32, "offset of struct gp_eni_state.upcalls");
+_Static_assert(__builtin_offsetof(struct gp_eni_state, upcall_drops) == 40, "offset of struct gp_eni_state.upcall_drops");
+
+struct gp_config {
+	__u32 upcall_ifindex;
+	__u32 abi_version;
+};
+_Static_assert(sizeof(struct gp_config) == 8, "size of struct gp_config");
+_Static_assert(__builtin_offsetof(struct gp_config, upcall_ifindex) == 0, "offset of struct gp_config.upcall_ifindex");
+_Static_assert(__builtin_offsetof(struct gp_config, abi_version) == 4, "offset of struct gp_config.abi_version");
+
+struct gp_upcall_header {
+	__u32 magic;
+	__u32 ifindex;
+	__u32 cause;
+	__u32 reserved[5];
+};
+_Static_assert(sizeof(struct gp_upcall_header) == 32, "size of struct gp_upcall_header");
+_Static_assert(__builtin_offsetof(struct gp_upcall_header, magic) == 0, "offset of struct gp_upcall_header.magic");
+_Static_assert(__builtin_offsetof(struct gp_upcall_header, ifindex) == 4, "offset of struct gp_upcall_header.ifindex");
+_Static_assert(__builtin_offsetof(struct gp_upcall_header, cause) == 8, "offset of struct gp_upcall_header.cause");
+_Static_assert(__builtin_offsetof(struct gp_upcall_header, reserved) == 12, "offset of struct gp_upcall_header.reserved");
+
+struct gp_connection_key {
+	__u8 eni[16];
+	__u8 src[16];
+	__u8 dst[16];
+	__u16 src_port;
+	__u16 dst_port;
+	__u8 protocol;
+	__u8 family;
+	__u8 reserved[2];
+};
+_Static_assert(sizeof(struct gp_connection_key) == 56, "size of struct gp_connection_key");
+_Static_assert(__builtin_offsetof(struct gp_connection_key, eni) == 0, "offset of struct gp_connection_key.eni");
+_Static_assert(__builtin_offsetof(struct gp_connection_key, src) == 16, "offset of struct gp_connection_key.src");
+_Static_assert(__builtin_offsetof(struct gp_connection_key, dst) == 32, "offset of struct gp_connection_key.dst");
+_Static_assert(__builtin_offsetof(struct gp_connection_key, src_port) == 48, "offset of struct gp_connection_key.src_port");
+_Static_assert(__builtin_offsetof(struct gp_connection_key, dst_port) == 50, "offset of struct gp_connection_key.dst_port");
+_Static_assert(__builtin_offsetof(struct gp_connection_key, protocol) == 52, "offset of struct gp_connection_key.protocol");
+_Static_assert(__builtin_offsetof(struct gp_connection_key, family) == 53, "offset of struct gp_connection_key.family");
+_Static_assert(__builtin_offsetof(struct gp_connection_key, reserved) == 54, "offset of struct gp_connection_key.reserved");
+
+struct gp_connection_value {
+	__u64 created_ns;
+	__u64 last_seen_ns;
+	__u8 opened_by;
+	__u8 opener_tcp_flags;
+	__u8 answer_tcp_flags;
+	__u8 reserved[5];
+};
+_Static_assert(sizeof(struct gp_connection_value) == 24, "size of struct gp_connection_value");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, created_ns) == 0, "offset of struct gp_connection_value.created_ns");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, last_seen_ns) == 8, "offset of struct gp_connection_value.last_seen_ns");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, opened_by) == 16, "offset of struct gp_connection_value.opened_by");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, opener_tcp_flags) == 17, "offset of struct gp_connection_value.opener_tcp_flags");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, answer_tcp_flags) == 18, "offset of struct gp_connection_value.answer_tcp_flags");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, reserved) == 19, "offset of struct gp_connection_value.reserved");

@@ -1,0 +1,47 @@
+/* Generated from core/trace/src/drop_reason.rs; a test of gp-compile compares, and rewrites it with UPDATE=1. */
+#pragma once
+
+/* The frame is not a well-formed Ethernet, ARP, IPv4 or IPv6 packet. */
+#define GP_DROP_MALFORMED 1u
+/* The EtherType is neither ARP, IPv4 nor IPv6. */
+#define GP_DROP_UNSUPPORTED_ETHER_TYPE 2u
+/* Broadcast and multicast are not delivered in a VPC. */
+#define GP_DROP_MULTICAST 3u
+/* A later fragment came without its first one. */
+#define GP_DROP_FRAGMENT_WITHOUT_FIRST 4u
+/* The source address or MAC address is not the ENI's own and its source/destination check is on. */
+#define GP_DROP_SOURCE_CHECK 5u
+/* The destination address is not the ENI's own and its source/destination check is on. */
+#define GP_DROP_DESTINATION_CHECK 6u
+/* No egress rule of the sender's security groups allows it. */
+#define GP_DROP_SECURITY_GROUP_EGRESS 7u
+/* No ingress rule of the receiver's security groups allows it. */
+#define GP_DROP_SECURITY_GROUP_INGRESS 8u
+/* The network ACL of the sender's subnet denies it. */
+#define GP_DROP_NETWORK_ACL_EGRESS 9u
+/* The network ACL of the receiver's subnet denies it. */
+#define GP_DROP_NETWORK_ACL_INGRESS 10u
+/* The route table has no route to the destination. */
+#define GP_DROP_NO_ROUTE 11u
+/* The route's target is gone. */
+#define GP_DROP_BLACKHOLE 12u
+/* The address belongs to the VPC but no ENI holds it. */
+#define GP_DROP_NO_SUCH_ADDRESS 13u
+/* The ENI that holds the address is not attached to a running instance. */
+#define GP_DROP_ENI_NOT_ATTACHED 14u
+/* The internet gateway knows no public address for the source. */
+#define GP_DROP_NO_PUBLIC_ADDRESS 15u
+/* The address is reserved for the VPC itself and does not answer this. */
+#define GP_DROP_RESERVED_ADDRESS 16u
+/* The link-local service at this address is not offered. */
+#define GP_DROP_SERVICE_UNAVAILABLE 17u
+/* The ENI sent more new flows per second than its budget allows. */
+#define GP_DROP_UPCALL_BUDGET 18u
+/* The ENI is not known to this host. */
+#define GP_DROP_UNKNOWN_ENI 19u
+/* The ENI tracks as many connections as its instance type allows. */
+#define GP_DROP_CONNECTION_BUDGET 20u
+/* The packet is larger than the receiver's MTU. */
+#define GP_DROP_TOO_LARGE 21u
+/* An ARP or neighbour discovery message that asks nothing of the VPC: an announcement, an answer, a probe. */
+#define GP_DROP_NEIGHBOR_ANNOUNCEMENT 22u

@@ -1,0 +1,53 @@
+/* The maps, by the names that gp-maps opens. */
+#pragma once
+
+#include "generated/abi.h"
+#include "lib/helpers.h"
+
+/* The flow table. User space writes it; the program finds, counts and never inserts.
+ *
+ * A plain hash and not an LRU one: LRU evicts silently, so one ENI that floods new flows would push out its
+ * neighbours' flows, and with them the counters and the last-seen time by which tracked connections live. Here a full
+ * table refuses the newcomer (E2BIG), the slow path still forwards its packets itself, and expiry and the ENI's own
+ * budget of flows make room. Not preallocated, so an idle host pays for the buckets only.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct gp_flow_key);
+	__type(value, struct gp_flow_value);
+} gp_flows SEC(".maps");
+
+/* By interface index of the host side. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u32);
+	__type(value, struct gp_eni_state);
+} gp_enis SEC(".maps");
+
+/* By drop reason. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, GP_DROP_COUNTERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} gp_drops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct gp_config);
+} gp_config SEC(".maps");
+
+/* Tracked connections: user space's alone. It is a map so that it outlives the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct gp_connection_key);
+	__type(value, struct gp_connection_value);
+} gp_conns SEC(".maps");
