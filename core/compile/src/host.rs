@@ -28,5 +28,7 @@ pub enum InstanceOutcome {
     /// Its resources on the host are gone.
     Terminated,
     /// It could not be started: the reason, for the instance's `StateReason`.
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
 }

@@ -1,5 +1,24 @@
-//! `Path` → [`FlowEntry`](gp_abi::FlowValue): what the fast path replays; and the messages between server and host.
+//! What a trace's answer becomes on a host: a flow entry that the fast path replays; and the messages between server
+//! and host.
+//!
+//! ```text
+//! Path → FlowEntry::from_path → flow table → from_eni.bpf.c
+//!                                          → execute (the same in Rust)
+//! ```
+//!
+//! Promises: an entry comes from a `Path` and from nothing else; [`execute`] does to bytes and counters what the kernel
+//! program does, and gp-agreement holds the two against each other.
 
+mod connection;
+mod execute;
+mod flow_entry;
 mod host;
+mod key;
+mod upcall;
 
+pub use connection::{connection_key, connection_of};
+pub use execute::{Arrival, FlowTable, Gso, Outcome, execute, rewrite};
+pub use flow_entry::{FlowEntry, HostSide, HostSides};
 pub use host::{HostReport, HostView, InstanceOutcome};
+pub use key::{key_of, tuple_of};
+pub use upcall::{Cause, Upcall};

@@ -1,0 +1,47 @@
+//! What a hit leaves behind in the entry: `lib/flow.h`.
+
+use super::Gso;
+use super::parse::Parsed;
+use gp_abi::FlowValue;
+use gp_wire::TcpFlags;
+
+/// Does this packet ask for a new connection where the flow's old one has ended?
+pub(super) fn reopens(flow: &FlowValue, tcp_flags: u8) -> bool {
+    TcpFlags(tcp_flags).opens() && flow.tcp_flags & (TcpFlags::FIN | TcpFlags::RST) != 0
+}
+
+/// One frame as it counts on the wire.
+pub(super) struct Seen {
+    packets: u64,
+    bytes: u64,
+    tcp_flags: u8,
+    pub largest_frame_bytes: u64,
+}
+
+impl Seen {
+    pub fn of(frame_bytes: usize, parsed: &Parsed, gso: Option<Gso>) -> Self {
+        let (frame_bytes, headers) = (frame_bytes as u64, parsed.headers as u64);
+        let packets = segments(frame_bytes - headers, gso);
+        Self {
+            packets,
+            bytes: frame_bytes + (packets - 1) * headers,
+            tcp_flags: parsed.tcp_flags,
+            largest_frame_bytes: gso.map_or(frame_bytes, |gso| headers + u64::from(gso.size)),
+        }
+    }
+
+    pub fn count(&self, flow: &mut FlowValue, now_ns: u64) {
+        flow.packets = flow.packets.wrapping_add(self.packets);
+        flow.bytes = flow.bytes.wrapping_add(self.bytes);
+        flow.last_seen_ns = now_ns;
+        flow.tcp_flags |= self.tcp_flags;
+    }
+}
+
+fn segments(payload_bytes: u64, gso: Option<Gso>) -> u64 {
+    match gso {
+        None => 1,
+        Some(Gso { segments, .. }) if segments > 0 => segments.into(),
+        Some(Gso { size, .. }) => payload_bytes.div_ceil(u64::from(size).max(1)).max(1),
+    }
+}

@@ -1,0 +1,153 @@
+//! The executor on frames spelled out by hand.
+
+use super::*;
+use bytemuck::Zeroable;
+use gp_abi::ACTION_DROP;
+use std::collections::HashMap;
+
+#[derive(Default)]
+struct Maps {
+    flows: HashMap<FlowKey, FlowValue>,
+    enis: HashMap<u32, EniState>,
+    drops: Vec<u16>,
+}
+
+impl FlowTable for Maps {
+    fn flow(&mut self, key: &FlowKey) -> Option<&mut FlowValue> {
+        self.flows.get_mut(key)
+    }
+    fn eni(&mut self, ifindex: u32) -> Option<&mut EniState> {
+        self.enis.get_mut(&ifindex)
+    }
+    fn count_drop(&mut self, code: u16) {
+        self.drops.push(code);
+    }
+}
+
+const SENDER: u32 = 7;
+const SYN: u8 = 2;
+const FIN_ACK: u8 = 0x11;
+const ACK: u8 = 0x10;
+
+fn arrival() -> Arrival {
+    Arrival { ifindex: SENDER, now_ns: 1_000, gso: None }
+}
+
+/// 10.0.0.1:1000 to 10.0.0.2:443 with `payload` bytes.
+fn tcp(flags: u8, payload: usize) -> Vec<u8> {
+    let mut frame = vec![0xaa; 6];
+    frame.extend([0x02; 6]);
+    frame.extend([8, 0, 0x45, 0]);
+    frame.extend((40 + payload as u16).to_be_bytes());
+    frame.extend([0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+    frame.extend([3, 0xe8, 1, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, flags, 0, 0, 0, 0, 0, 0]);
+    frame.resize(54 + payload, 0);
+    frame
+}
+
+fn deliver() -> FlowValue {
+    FlowValue {
+        action: ACTION_DELIVER,
+        out_ifindex: 9,
+        mtu: 1514,
+        dst_mac: [0xbb; 6],
+        src_mac: [0xcc; 6],
+        ..Zeroable::zeroed()
+    }
+}
+
+fn maps_with(value: FlowValue) -> Maps {
+    let mut maps = Maps::default();
+    let key = parse::parse(&tcp(SYN, 0), SENDER).unwrap().key;
+    maps.flows.insert(key, value);
+    let eni = EniState { tokens: 2, upcall_burst: 2, ..Zeroable::zeroed() };
+    maps.enis.insert(SENDER, eni);
+    maps
+}
+
+fn only_flow(maps: &Maps) -> FlowValue {
+    *maps.flows.values().next().unwrap()
+}
+
+#[test]
+fn a_hit_is_rewritten_and_counted() {
+    let mut maps = maps_with(deliver());
+    let mut frame = tcp(ACK, 100);
+    assert_eq!(execute(&mut maps, &mut frame, &arrival()), Outcome::Deliver { out_ifindex: 9 });
+    assert_eq!(frame[..12], [0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc]);
+    assert_eq!(frame[12..], tcp(ACK, 100)[12..]);
+    let FlowValue { packets, bytes, last_seen_ns, tcp_flags, .. } = only_flow(&maps);
+    assert_eq!((packets, bytes, last_seen_ns, tcp_flags), (1, 154, 1_000, ACK));
+}
+
+#[test]
+fn a_frame_left_whole_counts_and_is_judged_as_its_segments() {
+    let mut maps = maps_with(deliver());
+    for segments in [0, 3] {
+        let gso = Some(Gso { size: 1460, segments });
+        let outcome = execute(&mut maps, &mut tcp(ACK, 4000), &Arrival { gso, ..arrival() });
+        assert_eq!(outcome, Outcome::Deliver { out_ifindex: 9 });
+    }
+    assert_eq!((only_flow(&maps).packets, only_flow(&maps).bytes), (6, 2 * (4000 + 3 * 54)));
+    let gso = Some(Gso { size: 1461, segments: 3 });
+    assert_eq!(execute(&mut maps, &mut tcp(ACK, 4000), &Arrival { gso, ..arrival() }), DropReason::TooLarge.into());
+}
+
+#[test]
+fn a_frame_above_the_receivers_mtu_is_dropped_and_not_counted_in_the_flow() {
+    let mut maps = maps_with(deliver());
+    assert_eq!(execute(&mut maps, &mut tcp(ACK, 1461), &arrival()), DropReason::TooLarge.into());
+    assert_eq!(only_flow(&maps).packets, 0);
+    assert_eq!(maps.drops, [DropReason::TooLarge.code()]);
+}
+
+#[test]
+fn a_drop_entry_drops_and_counts() {
+    let code = DropReason::SecurityGroupIngress.code();
+    let mut maps = maps_with(FlowValue { action: ACTION_DROP, drop_reason: code, ..Zeroable::zeroed() });
+    let mut frame = tcp(SYN, 0);
+    assert_eq!(execute(&mut maps, &mut frame, &arrival()), Outcome::Drop { code });
+    assert_eq!(frame, tcp(SYN, 0));
+    assert_eq!((only_flow(&maps).packets, maps.drops), (1, vec![code]));
+}
+
+#[test]
+fn a_syn_on_an_ended_flow_goes_up_and_other_packets_do_not() {
+    let mut maps = maps_with(deliver());
+    execute(&mut maps, &mut tcp(FIN_ACK, 0), &arrival());
+    assert_eq!(execute(&mut maps, &mut tcp(ACK, 0), &arrival()), Outcome::Deliver { out_ifindex: 9 });
+    assert_eq!(execute(&mut maps, &mut tcp(SYN, 0), &arrival()), Outcome::Upcall(Cause::Reopen));
+}
+
+#[test]
+fn a_foreign_source_mac_is_another_flow() {
+    let mut maps = maps_with(deliver());
+    let mut frame = tcp(ACK, 0);
+    frame[6] = 0x42;
+    assert_eq!(execute(&mut maps, &mut frame, &arrival()), Outcome::Upcall(Cause::Miss));
+}
+
+#[test]
+fn upcalls_end_with_the_budget_and_need_an_eni() {
+    let mut maps = maps_with(deliver());
+    let mut arp = vec![0; 60];
+    for _ in 0..2 {
+        assert_eq!(execute(&mut maps, &mut arp, &arrival()), Outcome::Upcall(Cause::Slow));
+    }
+    assert_eq!(execute(&mut maps, &mut arp, &arrival()), DropReason::UpcallBudget.into());
+    assert_eq!((maps.enis[&SENDER].upcalls, maps.enis[&SENDER].upcall_drops), (2, 1));
+    let stranger = Arrival { ifindex: 8, ..arrival() };
+    assert_eq!(execute(&mut maps, &mut arp, &stranger), DropReason::UnknownEni.into());
+    assert_eq!(maps.drops, [DropReason::UpcallBudget.code(), DropReason::UnknownEni.code()]);
+}
+
+#[test]
+fn every_prefix_of_a_frame_is_treated_without_panic() {
+    let mut maps = maps_with(deliver());
+    maps.enis.get_mut(&SENDER).unwrap().tokens = u64::MAX;
+    let frame = tcp(ACK, 10);
+    for end in 0..frame.len() {
+        let outcome = execute(&mut maps, &mut frame[..end].to_vec(), &arrival());
+        assert!(matches!(outcome, Outcome::Upcall(Cause::Slow) | Outcome::Drop { .. }), "{end}: {outcome:?}");
+    }
+}

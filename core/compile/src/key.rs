@@ -1,0 +1,101 @@
+//! 5-tuple ↔ key of the flow table.
+
+use gp_abi::FlowKey;
+use gp_model::Mac;
+use gp_wire::{FiveTuple, IpPacket, Packet, icmp, protocol};
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The key that the fast path looks up for this packet from the ENI with this host side. `None` where it looks nothing
+/// up: for ARP, neighbour discovery and fragments.
+///
+/// A packet with IPv6 extension headers is sent to user space too, but [`IpPacket`] doesn't tell; its key is that of the
+/// same packet without them.
+pub fn key_of(packet: &Packet, ifindex: u32) -> Option<FlowKey> {
+    match packet {
+        Packet::Ip(ip) if !is_slow(ip) => Some(key(&ip.tuple, ip.src_mac, ifindex)),
+        _ => None,
+    }
+}
+
+fn is_slow(packet: &IpPacket) -> bool {
+    let FiveTuple { protocol, src, dst, .. } = packet.tuple;
+    let other_family = match protocol {
+        protocol::ICMP => src.is_ipv6(),
+        protocol::ICMPV6 => src.is_ipv4(),
+        _ => false,
+    };
+    packet.fragment.is_some() || other_family || is_neighbor_discovery(&packet.tuple) || src.is_ipv4() != dst.is_ipv4()
+}
+
+fn is_neighbor_discovery(tuple: &FiveTuple) -> bool {
+    let discovery = icmp::V6_ROUTER_SOLICITATION..=icmp::V6_REDIRECT;
+    tuple.protocol == protocol::ICMPV6 && tuple.icmp_type().is_some_and(|icmp_type| discovery.contains(&icmp_type))
+}
+
+pub(crate) fn key(tuple: &FiveTuple, src_mac: Mac, ifindex: u32) -> FlowKey {
+    FlowKey {
+        src: mapped(tuple.src),
+        dst: mapped(tuple.dst),
+        ifindex,
+        src_mac: src_mac.0,
+        src_port: tuple.src_port,
+        dst_port: tuple.dst_port,
+        protocol: tuple.protocol,
+        family: family(tuple.src),
+    }
+}
+
+/// The 5-tuple that the key stands for.
+pub fn tuple_of(key: &FlowKey) -> FiveTuple {
+    FiveTuple {
+        protocol: key.protocol,
+        src: unmapped(key.src, key.family),
+        dst: unmapped(key.dst, key.family),
+        src_port: key.src_port,
+        dst_port: key.dst_port,
+    }
+}
+
+pub(crate) fn family(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 4 } else { 6 }
+}
+
+pub(crate) fn mapped(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+pub(crate) fn unmapped(octets: [u8; 16], family: u8) -> IpAddr {
+    let [.., a, b, c, d] = octets;
+    if family == 4 { IpAddr::from([a, b, c, d]) } else { Ipv6Addr::from(octets).into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tuple_survives_the_way_through_a_key() {
+        for (src, dst) in [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2"), ("::ffff:10.0.0.1", "::1")] {
+            let (src, dst) = (src.parse().unwrap(), dst.parse().unwrap());
+            let tuple = FiveTuple { protocol: 6, src, dst, src_port: 1000, dst_port: 443 };
+            assert_eq!(tuple_of(&key(&tuple, Mac([2; 6]), 7)), tuple);
+        }
+    }
+
+    #[test]
+    fn families_never_share_a_key() {
+        let four = FiveTuple {
+            protocol: 17,
+            src: "10.0.0.1".parse().unwrap(),
+            dst: "10.0.0.2".parse().unwrap(),
+            src_port: 1,
+            dst_port: 2,
+        };
+        let six =
+            FiveTuple { src: "::ffff:10.0.0.1".parse().unwrap(), dst: "::ffff:10.0.0.2".parse().unwrap(), ..four };
+        assert_ne!(key(&four, Mac([2; 6]), 7), key(&six, Mac([2; 6]), 7));
+    }
+}

@@ -1,0 +1,71 @@
+//! What stands in front of each frame that the fast path hands to user space.
+
+use gp_abi::{CAUSE_MISS, CAUSE_REOPEN, CAUSE_SLOW, UPCALL_MAGIC, UpcallHeader};
+
+/// Why the fast path hands a frame up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The flow table has no entry.
+    Miss,
+    /// The fast path doesn't parse it: ARP, neighbour discovery, fragments, extension headers, whatever is malformed.
+    Slow,
+    /// A SYN on a flow that has seen FIN or RST: the connection may be a new one.
+    Reopen,
+}
+
+impl Cause {
+    pub fn code(self) -> u32 {
+        match self {
+            Cause::Miss => CAUSE_MISS,
+            Cause::Slow => CAUSE_SLOW,
+            Cause::Reopen => CAUSE_REOPEN,
+        }
+    }
+
+    fn from_code(code: u32) -> Option<Self> {
+        [Cause::Miss, Cause::Slow, Cause::Reopen].into_iter().find(|cause| cause.code() == code)
+    }
+}
+
+/// Where a frame came in, and why it is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upcall {
+    pub ifindex: u32,
+    pub cause: Cause,
+}
+
+impl Upcall {
+    /// Parts what the upcall TAP delivered: the header's meaning, and the frame as its guest sent it. `None` for
+    /// whatever the fast path did not send, such as frames of the host's own stack.
+    pub fn split(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (header, frame) = bytes.split_at_checked(size_of::<UpcallHeader>())?;
+        let header: UpcallHeader = bytemuck::pod_read_unaligned(header);
+        let cause = Cause::from_code(header.cause).filter(|_| header.magic == UPCALL_MAGIC)?;
+        Some((Self { ifindex: header.ifindex, cause }, frame))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes_of(header: UpcallHeader) -> Vec<u8> {
+        bytemuck::bytes_of(&header).iter().copied().chain([1, 2, 3]).collect()
+    }
+
+    #[test]
+    fn an_upcall_parts_into_header_and_frame() {
+        let header = UpcallHeader { magic: UPCALL_MAGIC, ifindex: 7, cause: CAUSE_REOPEN, reserved: [0; 5] };
+        let bytes = bytes_of(header);
+        assert_eq!(Upcall::split(&bytes), Some((Upcall { ifindex: 7, cause: Cause::Reopen }, &[1, 2, 3][..])));
+    }
+
+    #[test]
+    fn other_bytes_are_no_upcall() {
+        let header = UpcallHeader { magic: UPCALL_MAGIC, ifindex: 7, cause: CAUSE_MISS, reserved: [0; 5] };
+        assert_eq!(Upcall::split(&bytes_of(UpcallHeader { magic: 1, ..header })), None);
+        assert_eq!(Upcall::split(&bytes_of(UpcallHeader { cause: 99, ..header })), None);
+        assert_eq!(Upcall::split(&bytes_of(header)[..31]), None);
+        assert_eq!(Upcall::split(&[]), None);
+    }
+}
