@@ -1,1 +1,33 @@
-//! placeholder
+//! The kernel side of the fast path: loads the program, keeps its maps, hangs it on ENIs.
+//!
+//! ```text
+//! Fastpath::load ─ adopts or makes ─ Flows · EniStates · DropCounters · Settings · Connections
+//!                └ attach_eni: the program on ingress of a host side
+//! ```
+//!
+//! Promises: what is pinned and attached works on without this process (nothing here detaches on drop); a second
+//! process takes the pinned maps over, if they are of its own shape; a program is replaced without a gap. The handles
+//! are cheap to clone, work from every thread, and answer a full table by a value. Needs Linux 5.15, CAP_BPF and
+//! CAP_NET_ADMIN.
+
+mod attach;
+mod connections;
+mod counters;
+mod enis;
+mod error;
+mod flows;
+mod loader;
+mod settings;
+mod sys;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use attach::AttachError;
+pub use connections::Connections;
+pub use counters::DropCounters;
+pub use enis::{EniStates, UpcallBudget};
+pub use error::{LoadError, MapError};
+pub use flows::Flows;
+pub use loader::{Capacity, Fastpath};
+pub use settings::Settings;

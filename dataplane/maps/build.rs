@@ -1,0 +1,75 @@
+//! Compiles the kernel program with clang, or takes the object that `GROUNDPLANE_BPF_OBJ` names.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+const SOURCE: &str = "from_eni.bpf.c";
+/// Debian and Ubuntu also install clang under its version's name only.
+const CLANGS: &[&str] = &["clang", "clang-19", "clang-18", "clang-17", "clang-16", "clang-15", "clang-14"];
+
+fn main() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bpf");
+    let object = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("from_eni.bpf.o");
+    println!("cargo:rerun-if-env-changed=GROUNDPLANE_BPF_OBJ");
+    println!("cargo:rerun-if-env-changed=CLANG");
+    println!("cargo:rerun-if-changed={}", folder.display());
+
+    let made = match env::var_os("GROUNDPLANE_BPF_OBJ") {
+        Some(ready) => take(Path::new(&ready), &object),
+        None => compile(&folder, &object),
+    };
+    if let Err(message) = made {
+        eprintln!("error: {message}");
+        std::process::exit(1);
+    }
+}
+
+fn take(ready: &Path, object: &Path) -> Result<(), String> {
+    println!("cargo:rerun-if-changed={}", ready.display());
+    fs::copy(ready, object)
+        .map(drop)
+        .map_err(|error| format!("cannot copy GROUNDPLANE_BPF_OBJ={}: {error}", ready.display()))
+}
+
+fn compile(folder: &Path, object: &Path) -> Result<(), String> {
+    let clang = find_clang()?;
+    let target = match env::var("CARGO_CFG_TARGET_ENDIAN").as_deref() {
+        Ok("big") => "bpfeb",
+        _ => "bpfel",
+    };
+    let output = Command::new(&clang)
+        .current_dir(folder)
+        // Version 3 of the instruction set: atomic operations that are no calls; every kernel since 5.12 has it.
+        .args(["-target", target, "-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra", "-Werror"])
+        .arg(format!("-I{}", asm_headers()))
+        .args(["-c", SOURCE, "-o"])
+        .arg(object)
+        .output()
+        .map_err(|error| format!("cannot run {clang}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let hint = if said.contains("file not found") { "\nkernel headers: apt install linux-libc-dev" } else { "" };
+    Err(format!("{clang} cannot compile dataplane/bpf/{SOURCE}:\n{said}{hint}"))
+}
+
+fn find_clang() -> Result<String, String> {
+    let chosen = env::var("CLANG").ok();
+    let mut candidates = chosen.iter().map(String::as_str).chain(CLANGS.iter().copied());
+    candidates
+        .find(|clang| Command::new(clang).arg("--version").output().is_ok_and(|output| output.status.success()))
+        .map(str::to_owned)
+        .ok_or_else(|| {
+            "the kernel program is C and needs clang: apt install clang linux-libc-dev (or set CLANG to a \
+             compiler, or GROUNDPLANE_BPF_OBJ to an object that is compiled already)"
+                .to_owned()
+        })
+}
+
+/// `<asm/types.h>` lies apart for each architecture (Debian's multiarch), and clang doesn't look there for BPF.
+fn asm_headers() -> String {
+    let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
+    format!("/usr/include/{arch}-linux-gnu")
+}

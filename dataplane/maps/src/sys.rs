@@ -1,0 +1,147 @@
+//! `bpf(2)`: the few commands on maps that are needed here. aya has no batches and wants exclusive access for writes.
+//!
+//! Layouts are those of `union bpf_attr` in `<linux/bpf.h>`; the kernel takes a shorter attr than its own.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+const MAP_LOOKUP_ELEM: u32 = 1;
+const MAP_UPDATE_ELEM: u32 = 2;
+const MAP_DELETE_ELEM: u32 = 3;
+const MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
+const MAP_LOOKUP_BATCH: u32 = 24;
+
+/// What an update may find under its key.
+#[derive(Debug, Clone, Copy)]
+#[repr(u64)]
+pub(crate) enum Found {
+    Anything = 0,
+    Something = 2,
+}
+
+#[repr(C)]
+struct ElementAttr {
+    map_fd: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+#[repr(C)]
+struct BatchAttr {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    element_flags: u64,
+    flags: u64,
+}
+
+/// # Safety
+/// `attr` is the struct of `command`, and every address in it is that of memory as large as the kernel will use.
+unsafe fn bpf<T>(command: u32, attr: &mut T) -> io::Result<()> {
+    // SAFETY: the attr is a live, initialised struct of the length told; the caller vouches for what it points to.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attr, size_of::<T>()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn element(map: BorrowedFd<'_>, key: &[u8], value: u64, flags: u64) -> ElementAttr {
+    ElementAttr { map_fd: map.as_raw_fd() as u32, padding: 0, key: key.as_ptr() as u64, value, flags }
+}
+
+fn none_if_missing(result: io::Result<()>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads the value under `key`; false where there is none.
+///
+/// # Safety
+/// `key` and `value` have the sizes of the map (for a per-CPU map, the value's times the number of possible CPUs).
+pub(crate) unsafe fn lookup(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> io::Result<bool> {
+    let mut attr = element(map, key, value.as_mut_ptr() as u64, 0);
+    // SAFETY: both buffers outlive the call and have the sizes that the caller vouches for.
+    none_if_missing(unsafe { bpf(MAP_LOOKUP_ELEM, &mut attr) })
+}
+
+/// Reads and removes the value under `key`; false where there is none.
+///
+/// # Safety
+/// As [`lookup`].
+pub(crate) unsafe fn take(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> io::Result<bool> {
+    let mut attr = element(map, key, value.as_mut_ptr() as u64, 0);
+    // SAFETY: as in `lookup`.
+    none_if_missing(unsafe { bpf(MAP_LOOKUP_AND_DELETE_ELEM, &mut attr) })
+}
+
+/// Writes `value` under `key`; false where `found` asks for an old value and there is none.
+///
+/// # Safety
+/// As [`lookup`].
+pub(crate) unsafe fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8], found: Found) -> io::Result<bool> {
+    let mut attr = element(map, key, value.as_ptr() as u64, found as u64);
+    // SAFETY: as in `lookup`; the kernel only reads both.
+    none_if_missing(unsafe { bpf(MAP_UPDATE_ELEM, &mut attr) })
+}
+
+/// Removes `key`; false where it was not there.
+///
+/// # Safety
+/// `key` has the size of the map's keys.
+pub(crate) unsafe fn delete(map: BorrowedFd<'_>, key: &[u8]) -> io::Result<bool> {
+    let mut attr = element(map, key, 0, 0);
+    // SAFETY: the key outlives the call and has the size that the caller vouches for.
+    none_if_missing(unsafe { bpf(MAP_DELETE_ELEM, &mut attr) })
+}
+
+/// How far a walk by batches has come. A hash map's position is the number of a bucket.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Position(Option<u32>);
+
+/// One batch of a walk.
+pub(crate) struct Batch {
+    /// Entries that were written to the buffers.
+    pub count: usize,
+    pub next: Position,
+    pub is_last: bool,
+}
+
+/// Reads as many whole buckets as `room` entries hold, from `position` on.
+///
+/// # Errors
+/// `ENOSPC` where one bucket holds more than `room` entries: try again with more room.
+///
+/// # Safety
+/// The map is a hash map; `keys` and `values` have room for `room` keys and values of the map's sizes.
+pub(crate) unsafe fn lookup_batch(
+    map: BorrowedFd<'_>,
+    position: Position,
+    room: u32,
+    keys: &mut [u8],
+    values: &mut [u8],
+) -> io::Result<Batch> {
+    let mut next = 0u32;
+    let mut attr = BatchAttr {
+        in_batch: position.0.as_ref().map_or(0, |bucket| &raw const *bucket as u64),
+        out_batch: &raw mut next as u64,
+        keys: keys.as_mut_ptr() as u64,
+        values: values.as_mut_ptr() as u64,
+        count: room,
+        map_fd: map.as_raw_fd() as u32,
+        element_flags: 0,
+        flags: 0,
+    };
+    // SAFETY: the positions are live u32s, which is what hash maps use; the caller vouches for the buffers.
+    let is_last = match unsafe { bpf(MAP_LOOKUP_BATCH, &mut attr) } {
+        Ok(()) => false,
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
+        Err(error) => return Err(error),
+    };
+    Ok(Batch { count: attr.count as usize, next: Position(Some(next)), is_last })
+}

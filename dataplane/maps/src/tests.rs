@@ -1,0 +1,205 @@
+//! The maps and the program in the real kernel, in namespaces and a BPF file system of each test's own.
+
+use crate::{Capacity, Connections, Fastpath, Flows, LoadError, MapError, UpcallBudget};
+use bytemuck::Zeroable;
+use gp_abi::{ABI_VERSION, Config, ConnectionValue, FlowKey, FlowValue};
+use gp_linux::{Links, NetNs, VethSpec, mount};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+fn root_or_skip() -> bool {
+    // SAFETY: geteuid has no arguments and can't fail.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    if !is_root {
+        println!("skipped: needs root");
+    }
+    is_root
+}
+
+const SMALL: Capacity = Capacity { flows: 1000, connections: 100, enis: 10 };
+
+/// A BPF file system that goes away with its test.
+struct Bpffs(tempfile::TempDir);
+
+impl Bpffs {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        mount::ensure_bpffs(&dir.path().join("bpf")).unwrap();
+        Self(dir)
+    }
+    fn pins(&self) -> PathBuf {
+        self.0.path().join("bpf/groundplane")
+    }
+}
+
+impl Drop for Bpffs {
+    fn drop(&mut self) {
+        mount::remove_bpffs(&self.0.path().join("bpf")).unwrap();
+    }
+}
+
+fn key(n: u32) -> FlowKey {
+    FlowKey { ifindex: n, family: 4, ..Zeroable::zeroed() }
+}
+
+fn fill(flows: &Flows, entries: u32) -> Result<(), MapError> {
+    (0..entries).try_for_each(|n| flows.0.insert(&key(n), &FlowValue { packets: n.into(), ..Zeroable::zeroed() }))
+}
+
+#[test]
+fn entries_are_written_read_walked_and_taken() {
+    if !root_or_skip() {
+        return;
+    }
+    let fastpath = Fastpath::load(None, Capacity { flows: 5000, ..SMALL }).unwrap();
+    let flows = fastpath.flows();
+    fill(flows, 5000).unwrap();
+    let mut seen = HashSet::new();
+    flows.scan(|key, value| assert!(seen.insert((key.ifindex, value.packets)))).unwrap();
+    assert_eq!(seen, (0..5000).map(|n| (n, u64::from(n))).collect());
+    assert_eq!(flows.get(&key(77)).unwrap().unwrap().packets, 77);
+    assert_eq!(flows.remove(&key(77)).unwrap().unwrap().packets, 77);
+    assert_eq!(flows.get(&key(77)).unwrap(), None);
+    assert_eq!(flows.remove(&key(77)).unwrap(), None);
+    assert!(!flows.0.replace(&key(77), &Zeroable::zeroed()).unwrap());
+    assert_eq!(flows.len().unwrap(), 4999);
+}
+
+#[test]
+fn a_full_table_is_an_answer_and_makes_room_again() {
+    if !root_or_skip() {
+        return;
+    }
+    let fastpath = Fastpath::load(None, SMALL).unwrap();
+    let flows = fastpath.flows();
+    fill(flows, 1000).unwrap();
+    assert!(matches!(flows.0.insert(&key(1000), &Zeroable::zeroed()), Err(MapError::Full { map: "gp_flows" })));
+    flows.0.insert(&key(1), &Zeroable::zeroed()).unwrap();
+    flows.remove(&key(2)).unwrap().unwrap();
+    flows.0.insert(&key(1000), &Zeroable::zeroed()).unwrap();
+}
+
+#[test]
+fn an_eni_keeps_its_counters_through_a_new_budget() {
+    if !root_or_skip() {
+        return;
+    }
+    let fastpath = Fastpath::load(None, SMALL).unwrap();
+    let enis = fastpath.enis();
+    enis.ensure(7, UpcallBudget { per_second: 10, burst: 20 }).unwrap();
+    let state = enis.get(7).unwrap().unwrap();
+    assert_eq!((state.tokens, state.upcall_rate, state.upcall_burst, state.upcalls), (20, 10, 20, 0));
+    enis.0.insert(&7, &gp_abi::EniState { upcalls: 3, ..state }).unwrap();
+    enis.ensure(7, UpcallBudget { per_second: 1, burst: 2 }).unwrap();
+    let state = enis.remove(7).unwrap().unwrap();
+    assert_eq!((state.tokens, state.upcall_rate, state.upcall_burst, state.upcalls), (2, 1, 2, 3));
+    assert_eq!(enis.get(7).unwrap(), None);
+}
+
+#[test]
+fn drop_counters_start_at_zero_for_every_reason() {
+    if !root_or_skip() {
+        return;
+    }
+    let fastpath = Fastpath::load(None, SMALL).unwrap();
+    let counters = fastpath.drops().read().unwrap();
+    assert_eq!(counters.len(), gp_trace::DropReason::ALL.len());
+    assert!(counters.iter().all(|(_, count)| *count == 0));
+}
+
+fn remember(connections: &Connections, n: u8) {
+    let key = gp_abi::ConnectionKey { eni: [n; 16], ..Zeroable::zeroed() };
+    connections.insert(&key, &ConnectionValue { created_ns: n.into(), ..Zeroable::zeroed() }).unwrap();
+}
+
+#[test]
+fn a_second_process_takes_over_what_is_pinned() {
+    if !root_or_skip() {
+        return;
+    }
+    let bpffs = Bpffs::new();
+    let first = Fastpath::load(Some(&bpffs.pins()), SMALL).unwrap();
+    first.settings().set_upcall_ifindex(42).unwrap();
+    fill(first.flows(), 3).unwrap();
+    remember(first.connections(), 9);
+    drop(first);
+    let second = Fastpath::load(Some(&bpffs.pins()), SMALL).unwrap();
+    assert_eq!(second.settings().get().unwrap(), Some(Config { upcall_ifindex: 42, abi_version: ABI_VERSION }));
+    assert_eq!(second.flows().len().unwrap(), 3);
+    assert_eq!(second.connections().len().unwrap(), 1);
+}
+
+#[test]
+fn maps_of_another_size_or_version_are_replaced() {
+    if !root_or_skip() {
+        return;
+    }
+    let bpffs = Bpffs::new();
+    let first = Fastpath::load(Some(&bpffs.pins()), SMALL).unwrap();
+    fill(first.flows(), 3).unwrap();
+    remember(first.connections(), 9);
+    let second = Fastpath::load(Some(&bpffs.pins()), Capacity { flows: 2000, ..SMALL }).unwrap();
+    assert_eq!(second.flows().len().unwrap(), 0, "the flow table has another size now");
+    assert_eq!(second.connections().len().unwrap(), 1, "the connections don't");
+    let other = Config { upcall_ifindex: 1, abi_version: ABI_VERSION + 1 };
+    second.settings().0.insert(&0, &other).unwrap();
+    let third = Fastpath::load(Some(&bpffs.pins()), Capacity { flows: 2000, ..SMALL }).unwrap();
+    assert_eq!(third.connections().len().unwrap(), 0, "another version wrote them");
+    assert_eq!(first.flows().len().unwrap(), 3, "handles on unpinned maps go on working");
+}
+
+#[test]
+fn a_folder_on_another_file_system_is_refused() {
+    if !root_or_skip() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let refused = Fastpath::load(Some(dir.path()), SMALL);
+    assert!(matches!(refused, Err(LoadError::NotBpffs { .. })));
+    let refused = Fastpath::load(Some(Path::new("/proc/none")), SMALL);
+    assert!(matches!(refused, Err(LoadError::PinDir { .. })));
+}
+
+/// Ids of the programs on ingress of an interface of this namespace, as `tc` tells them.
+fn attached(interface: &str) -> Vec<String> {
+    let output = std::process::Command::new("tc").args(["filter", "show", "dev", interface, "ingress"]).output();
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    text.lines().filter_map(|line| line.split(" id ").nth(1)?.split(' ').next().map(str::to_owned)).collect()
+}
+
+#[test]
+fn a_program_stays_when_its_loader_goes_and_is_replaced_by_the_next() {
+    if !root_or_skip() {
+        return;
+    }
+    let (host, guest) = (NetNs::new_unpinned().unwrap(), NetNs::new_unpinned().unwrap());
+    let spec = VethSpec {
+        host_name: "gp-test",
+        host_mac: None,
+        guest_name: "eth0",
+        guest_netns: &guest,
+        guest_mac: [2, 0, 0, 0, 0, 1],
+        mtu: 1500,
+        alias: "test",
+    };
+    Links::open(&host).unwrap().ensure_veth(&spec).unwrap();
+    host.run(|| {
+        let mut first = Fastpath::load(None, SMALL).unwrap();
+        first.attach_eni("gp-test").unwrap();
+        first.attach_eni("gp-test").unwrap();
+        let by_first = attached("gp-test");
+        drop(first);
+        assert_eq!((by_first.len(), attached("gp-test")), (1, by_first.clone()));
+        let mut second = Fastpath::load(None, SMALL).unwrap();
+        second.attach_eni("gp-test").unwrap();
+        let by_second = attached("gp-test");
+        assert_eq!(by_second.len(), 1);
+        assert_ne!(by_first, by_second);
+        second.detach_eni("gp-test").unwrap();
+        second.detach_eni("gp-test").unwrap();
+        assert_eq!(attached("gp-test"), Vec::<String>::new());
+        assert!(second.attach_eni("no-such").is_err());
+        assert!(second.detach_eni("no-such").is_err());
+    })
+    .unwrap();
+}
