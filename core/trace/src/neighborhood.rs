@@ -4,7 +4,8 @@ use crate::Read;
 use gp_model::{Eni, Mac, Subnet, SubnetId, Vpc, World, nth_v4, nth_v6};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The router's link-local address, the same in every subnet (VPC user guide, "IPv6 addressing").
+/// The router's link-local address, the same in every subnet (VPC user guide, "IPv6 addressing"). It also answers to
+/// the one that follows from its MAC address.
 pub const ROUTER_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0x0ec2, 0, 0, 0, 0, 0, 1);
 
 /// The router is the first address of each of the subnet's blocks.
@@ -60,7 +61,7 @@ pub(crate) fn is_router(subnet: &Subnet, address: IpAddr) -> bool {
         IpAddr::V4(_) => router_ipv4(subnet).map(IpAddr::V4) == Some(address),
         IpAddr::V6(a) => {
             let first = |c: &gp_model::SubnetIpv6Cidr| a == nth_v6(c.cidr, u128::from(ROUTER_OFFSET));
-            a == ROUTER_LINK_LOCAL || subnet.ipv6_cidrs.iter().any(first)
+            a == ROUTER_LINK_LOCAL || a == router_mac(subnet.id).link_local() || subnet.ipv6_cidrs.iter().any(first)
         }
     }
 }

@@ -6,6 +6,8 @@
 //!
 //! Promises: no function here panics on any bytes, and [`parse`] allocates nothing (it runs once per upcall).
 
+pub mod build;
+mod checksum;
 mod extension;
 mod icmp_error;
 mod packet;

@@ -195,11 +195,7 @@ fn finish(ethernet: &Ethernet, datagram: Datagram<'_>) -> Result<IpPacket, Parse
 }
 
 /// The transport header's meaning, and the ports as [`FiveTuple`] wants them.
-fn parse_transport(
-    protocol: u8,
-    payload: &[u8],
-    is_fragment: bool,
-) -> Result<(Transport, u16, u16), ParseError> {
+fn parse_transport(protocol: u8, payload: &[u8], is_fragment: bool) -> Result<(Transport, u16, u16), ParseError> {
     match protocol {
         protocol::TCP => {
             let header = TcpHeaderSlice::from_slice(payload).map_err(|error| match error {

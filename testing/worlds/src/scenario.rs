@@ -1,0 +1,128 @@
+//! A world made of statements, with the connections of the packets that were sent through it.
+
+use crate::connections::ConnectionTable;
+use crate::packet::{self, Sent};
+use crate::statement;
+use crate::tokens::{TextError, Tokens};
+use gp_model::*;
+use gp_trace::{Path, trace};
+use std::str::FromStr;
+
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    pub world: World,
+    pub connections: ConnectionTable,
+}
+
+/// One record before and after a statement; `None` stands for its absence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordChange {
+    pub old: Option<Record>,
+    pub new: Option<Record>,
+}
+
+impl FromStr for Scenario {
+    type Err = TextError;
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let mut scenario =
+            Self { world: World::new(Region::new("eu-central-1")), connections: ConnectionTable::default() };
+        scenario.apply(text)?;
+        Ok(scenario)
+    }
+}
+
+impl Scenario {
+    /// Applies statements, divided by `;` or by lines. `#` starts a comment.
+    ///
+    /// # Errors
+    /// What can't be understood; statements before it are applied.
+    pub fn apply(&mut self, text: &str) -> Result<Vec<RecordChange>, TextError> {
+        let mut changes = Vec::new();
+        for line in text.lines() {
+            let line = line.split('#').next().unwrap_or_default();
+            for statement in line.split(';').filter(|s| !s.trim().is_empty()) {
+                for change in statement::changes(&self.world, &mut Tokens::new(statement))? {
+                    changes.push(self.change(change));
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    fn change(&mut self, change: Change) -> RecordChange {
+        let old = record(&self.world, &change.key());
+        let new = match &change {
+            Change::Put(record) => Some(record.clone()),
+            Change::Delete(_) => None,
+        };
+        self.world.apply(change);
+        RecordChange { old, new }
+    }
+
+    /// The packet of a text like `c > w tcp 4000:80 syn`; see [`Sent`].
+    ///
+    /// # Errors
+    /// What can't be understood.
+    pub fn packet(&self, text: &str) -> Result<Sent, TextError> {
+        packet::from_text(&self.world, text)
+    }
+
+    /// Traces the packet of a text without changing any connection.
+    ///
+    /// # Errors
+    /// What can't be understood or decided.
+    pub fn trace(&self, text: &str) -> Result<Path, TextError> {
+        let Sent { eni, packet } = self.packet(text)?;
+        trace(&self.world, &self.connections, eni, &packet, Timestamp(0)).map_err(|e| TextError(e.to_string()))
+    }
+
+    /// Traces the packet of a text and opens the connections that its path asks for.
+    ///
+    /// # Errors
+    /// What can't be understood or decided.
+    pub fn send(&mut self, text: &str) -> Result<Path, TextError> {
+        let path = self.trace(text)?;
+        self.connections.apply(&path);
+        Ok(path)
+    }
+
+    pub fn eni(&self, name: &str) -> EniId {
+        EniId::from_bits(statement::bits("eni", name))
+    }
+    pub fn vpc(&self, name: &str) -> VpcId {
+        VpcId::from_bits(statement::bits("vpc", name))
+    }
+    pub fn subnet(&self, name: &str) -> SubnetId {
+        SubnetId::from_bits(statement::bits("subnet", name))
+    }
+    pub fn security_group(&self, name: &str) -> SecurityGroupId {
+        SecurityGroupId::from_bits(statement::bits("sg", name))
+    }
+    pub fn network_acl(&self, name: &str) -> NetworkAclId {
+        NetworkAclId::from_bits(statement::bits("acl", name))
+    }
+    pub fn route_table(&self, name: &str) -> RouteTableId {
+        RouteTableId::from_bits(statement::bits("rtb", name))
+    }
+    pub fn internet_gateway(&self, name: &str) -> InternetGatewayId {
+        InternetGatewayId::from_bits(statement::bits("igw", name))
+    }
+    pub fn instance(&self, eni_name: &str) -> InstanceId {
+        InstanceId::from_bits(statement::bits("instance", eni_name))
+    }
+}
+
+/// The record with this key, of the kinds that statements make.
+fn record(world: &World, key: &RecordKey) -> Option<Record> {
+    match key {
+        RecordKey::Vpc(id) => world.vpc(*id).map(|v| Record::Vpc((**v).clone())),
+        RecordKey::Subnet(id) => world.subnet(*id).map(|v| Record::Subnet((**v).clone())),
+        RecordKey::RouteTable(id) => world.route_table(*id).map(|v| Record::RouteTable((**v).clone())),
+        RecordKey::NetworkAcl(id) => world.network_acl(*id).map(|v| Record::NetworkAcl((**v).clone())),
+        RecordKey::InternetGateway(id) => world.internet_gateway(*id).map(|v| Record::InternetGateway((**v).clone())),
+        RecordKey::SecurityGroup(id) => world.security_group(*id).map(|v| Record::SecurityGroup((**v).clone())),
+        RecordKey::Eni(id) => world.eni(*id).map(|v| Record::Eni((**v).clone())),
+        RecordKey::Instance(id) => world.instance(*id).map(|v| Record::Instance((**v).clone())),
+        _ => None,
+    }
+}
