@@ -1,6 +1,6 @@
 //! The one list of actions: each goes to the function of its resource.
 
-use crate::{Context, caller_identity, network_acl, subnet, vpc};
+use crate::{Context, caller_identity, network_acl, security_group, subnet, vpc};
 use gp_ec2::{Action, ApiError, Reply};
 
 /// Carries out one action on the context's copy of the world.
@@ -34,6 +34,42 @@ pub(crate) fn run(ctx: &mut Context<'_>, action: &Action) -> Result<Reply, ApiEr
         Action::DisassociateSubnetCidrBlock(r) => {
             subnet::disassociate_cidr(ctx, r).map(Reply::DisassociateSubnetCidrBlock)
         }
+
+        // Security groups
+        Action::CreateSecurityGroup(r) => security_group::create(ctx, r).map(Reply::CreateSecurityGroup),
+        Action::DeleteSecurityGroup(r) => security_group::delete(ctx, r).map(Reply::DeleteSecurityGroup),
+        Action::DescribeSecurityGroups(r) => security_group::describe(ctx, r).map(Reply::DescribeSecurityGroups),
+        Action::DescribeSecurityGroupRules(r) => {
+            security_group::describe_rules(ctx, r).map(Reply::DescribeSecurityGroupRules)
+        }
+        Action::AuthorizeSecurityGroupIngress(r) => {
+            security_group::authorize_ingress(ctx, r).map(Reply::AuthorizeSecurityGroupIngress)
+        }
+        Action::AuthorizeSecurityGroupEgress(r) => {
+            security_group::authorize_egress(ctx, r).map(Reply::AuthorizeSecurityGroupEgress)
+        }
+        Action::RevokeSecurityGroupIngress(r) => {
+            security_group::revoke_ingress(ctx, r).map(Reply::RevokeSecurityGroupIngress)
+        }
+        Action::RevokeSecurityGroupEgress(r) => {
+            security_group::revoke_egress(ctx, r).map(Reply::RevokeSecurityGroupEgress)
+        }
+        Action::ModifySecurityGroupRules(r) => {
+            security_group::modify_rules(ctx, r).map(Reply::ModifySecurityGroupRules)
+        }
+        Action::UpdateSecurityGroupRuleDescriptionsIngress(r) => {
+            security_group::update_descriptions_ingress(ctx, r).map(Reply::UpdateSecurityGroupRuleDescriptionsIngress)
+        }
+        Action::UpdateSecurityGroupRuleDescriptionsEgress(r) => {
+            security_group::update_descriptions_egress(ctx, r).map(Reply::UpdateSecurityGroupRuleDescriptionsEgress)
+        }
+        Action::DescribeSecurityGroupReferences(r) => {
+            security_group::describe_references(ctx, r).map(Reply::DescribeSecurityGroupReferences)
+        }
+        Action::DescribeStaleSecurityGroups(r) => {
+            security_group::describe_stale(ctx, r).map(Reply::DescribeStaleSecurityGroups)
+        }
+        Action::GetSecurityGroupsForVpc(r) => security_group::for_vpc(ctx, r).map(Reply::GetSecurityGroupsForVpc),
 
         // Network ACLs
         Action::DescribeNetworkAcls(r) => network_acl::describe(ctx, r).map(Reply::DescribeNetworkAcls),

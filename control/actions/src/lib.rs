@@ -31,6 +31,9 @@ mod subnet;
 mod tag_spec;
 mod vpc;
 
+#[cfg(test)]
+mod testing;
+
 pub use context::Context;
 pub use place::{ZoneFacts, zones_of};
 pub use provision::plan_provision;

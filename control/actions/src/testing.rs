@@ -1,0 +1,91 @@
+//! A region in memory for tests: requests as forms, answers as XML or as refusals.
+
+use crate::{Caller, Settings, plan};
+use gp_ec2::{ApiError, Reply, decode_form, encode_reply};
+use gp_model::{Change, Region, Timestamp, World};
+
+/// One caller in one region.
+pub(crate) struct Lab {
+    pub world: World,
+    pub caller: Caller,
+    pub settings: Settings,
+    pub now: Timestamp,
+    last_id: u128,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Self {
+        Self::in_region("us-east-1")
+    }
+
+    pub(crate) fn in_region(region: &str) -> Self {
+        let region = Region::new(region);
+        let account = "111122223333".parse().expect("12 digits");
+        Self {
+            world: World::new(region.clone()),
+            caller: Caller { account, principal: "111122223333".to_owned(), region },
+            settings: Settings::default(),
+            now: Timestamp(1_795_249_577_000),
+            last_id: 0,
+        }
+    }
+
+    /// Carries out a request, `Action=DeleteVpc&VpcId=…`.
+    pub(crate) fn call(&mut self, form: &str) -> Result<Reply, ApiError> {
+        let request = decode_form(form.as_bytes())?;
+        let last_id = &mut self.last_id;
+        let mut ids = || {
+            *last_id += 1;
+            *last_id
+        };
+        let plan = plan(&self.world, &self.caller, &request, self.now, &mut ids, &self.settings)?;
+        self.apply(plan.changes);
+        Ok(plan.reply)
+    }
+
+    pub(crate) fn apply(&mut self, changes: Vec<Change>) {
+        changes.into_iter().for_each(|change| self.world.apply(change));
+    }
+
+    /// The answer to a request that must succeed, as XML.
+    pub(crate) fn xml(&mut self, form: &str) -> String {
+        match self.call(form) {
+            Ok(reply) => encode_reply(&reply, "r"),
+            Err(error) => panic!("{form}\n{error}"),
+        }
+    }
+
+    /// The first value of an element of the answer to a request that must succeed.
+    pub(crate) fn get(&mut self, form: &str, element: &str) -> String {
+        let xml = self.xml(form);
+        values(&xml, element).into_iter().next().unwrap_or_else(|| panic!("{form}\nno {element} in {xml}"))
+    }
+
+    /// Every value of an element, in order.
+    pub(crate) fn all(&mut self, form: &str, element: &str) -> Vec<String> {
+        values(&self.xml(form), element)
+    }
+
+    /// The refusal of a request that must fail: code and message.
+    pub(crate) fn refusal(&mut self, form: &str) -> String {
+        match self.call(form) {
+            Ok(reply) => panic!("{form}\nsucceeded: {}", encode_reply(&reply, "r")),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// Checks refusals: pairs of a form and how its refusal starts.
+    pub(crate) fn refuses(&mut self, cases: &[(&str, &str)]) {
+        for (form, want) in cases {
+            let refusal = self.refusal(form);
+            assert!(refusal.starts_with(want), "{form}\n  wanted {want}\n     got {refusal}");
+        }
+    }
+}
+
+/// The text of every element of that name.
+pub(crate) fn values(xml: &str, element: &str) -> Vec<String> {
+    let (open, close) = (format!("<{element}>"), format!("</{element}>"));
+    let parts = xml.split(&open).skip(1);
+    parts.filter_map(|part| part.split_once(&close).map(|(value, _)| value.to_owned())).collect()
+}
