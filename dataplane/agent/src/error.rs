@@ -1,0 +1,31 @@
+//! Why the host could not be made equal to its view.
+
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    #[error(transparent)]
+    Linux(#[from] gp_linux::LinuxError),
+    #[error("the fast path can't be loaded")]
+    Load(#[from] gp_maps::LoadError),
+    #[error("the fast path can't be attached")]
+    Attach(#[from] gp_maps::AttachError),
+    #[error("a table of the fast path refuses")]
+    Map(#[from] gp_maps::MapError),
+    #[error("the instance's sandbox fails")]
+    Sandbox(#[from] gp_sandbox::SandboxError),
+    #[error("{what}")]
+    File { what: String, source: std::io::Error },
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let sentence = inner.to_string();
+        if !text.ends_with(&sentence) {
+            text = format!("{text}: {sentence}");
+        }
+        cause = inner.source();
+    }
+    text
+}

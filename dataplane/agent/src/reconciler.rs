@@ -1,0 +1,289 @@
+//! Makes the host equal to its view, again and again: compare, act, report. It takes no orders but the view.
+//!
+//! Interfaces and flows of running instances are made right before a generation is reported as applied; booting and
+//! ending an instance happens on worker threads, and their outcome is reported when they are done.
+
+use crate::boot::{self, BootPlan};
+use crate::config::AgentConfig;
+use crate::error::{AgentError, chain};
+use crate::plumbing::{EniPlan, Plumbing};
+use gp_compile::{HostReport, HostView, InstanceOutcome};
+use gp_model::{EniId, Generation, Instance, InstanceId, InstanceState, Region, World};
+use gp_sandbox::Running;
+use gp_slowpath::Engine;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+/// What this host knows about one instance.
+enum Slot {
+    /// A worker boots it.
+    Starting { boot: u32 },
+    Running(Box<RunningInstance>),
+    /// A worker ends it.
+    Ending,
+    /// A boot failed; the report is on its way and the same boot isn't tried again.
+    Failed { boot: u32 },
+}
+
+struct RunningInstance {
+    boot: u32,
+    running: Running,
+    enis: BTreeMap<EniId, EniPlan>,
+}
+
+/// What a worker has done.
+pub enum Done {
+    Started { instance: InstanceId, region: Region, plan: Box<BootPlan>, result: Result<Running, AgentError> },
+    Ended { instance: InstanceId, region: Region, boot: u32, outcome: Option<InstanceOutcome>, result: Result<(), AgentError> },
+}
+
+pub struct Reconciler {
+    config: AgentConfig,
+    plumbing: Arc<Plumbing>,
+    engine: Arc<Engine>,
+    reports: mpsc::Sender<HostReport>,
+    done: mpsc::Sender<Done>,
+    runtime: tokio::runtime::Handle,
+    slots: BTreeMap<InstanceId, Slot>,
+    applied: Arc<AtomicU64>,
+}
+
+impl Reconciler {
+    pub fn new(
+        config: AgentConfig,
+        plumbing: Arc<Plumbing>,
+        engine: Arc<Engine>,
+        reports: mpsc::Sender<HostReport>,
+        done: mpsc::Sender<Done>,
+        applied: Arc<AtomicU64>,
+    ) -> Self {
+        let runtime = tokio::runtime::Handle::current();
+        Self { config, plumbing, engine, reports, done, runtime, slots: BTreeMap::new(), applied }
+    }
+
+    /// Takes over what a former process of this name left running. Call before the first [`Reconciler::reconcile`].
+    pub fn adopt(&mut self, view: &HostView) {
+        let mut wanted = BTreeSet::new();
+        for world in view.regions.values() {
+            for instance in world.tables().instances.values() {
+                if let Some(adopted) = self.adopt_instance(world, instance) {
+                    wanted.extend(adopted.enis.keys().copied());
+                    self.slots.insert(instance.id, Slot::Running(Box::new(adopted)));
+                }
+            }
+        }
+        let plugged = self.plumbing.plugged().unwrap_or_default();
+        for stray in plugged.into_iter().filter(|eni| !wanted.contains(eni)) {
+            self.unplug(stray);
+        }
+    }
+
+    /// A running sandbox of the boot that is wanted, with its interfaces plugged again.
+    fn adopt_instance(&self, world: &World, instance: &Instance) -> Option<RunningInstance> {
+        let place = self.config.instance(instance.id);
+        let running = gp_sandbox::adopt(&place.run)?;
+        let boot = place.recorded_boot()?;
+        let mut enis = BTreeMap::new();
+        let netns = running.netns().ok()?;
+        for plan in boot::eni_plans(world, instance) {
+            match self.plumbing.plug(&plan, &netns) {
+                Ok(()) => drop(enis.insert(plan.eni, plan)),
+                Err(error) => warn!(eni = %plan.eni, error = chain(&error), "the interface can't be taken over"),
+            }
+        }
+        info!(instance = %instance.id, "taken over");
+        Some(RunningInstance { boot, running, enis })
+    }
+
+    /// Makes the host equal to the view and reports its generation as applied.
+    pub fn reconcile(&mut self, view: &HostView) {
+        for (region, world) in &view.regions {
+            for instance in world.tables().instances.values() {
+                self.reconcile_instance(region, world, instance);
+            }
+        }
+        self.end_strangers(view);
+        self.engine.apply(view);
+        self.applied.store(view.generation.0, Ordering::Release);
+        self.report(HostReport::Applied { generation: view.generation });
+    }
+
+    fn reconcile_instance(&mut self, region: &Region, world: &World, instance: &Instance) {
+        match instance.state {
+            InstanceState::Pending | InstanceState::Running => self.ensure_running(region, world, instance),
+            InstanceState::Stopping => self.end(region, instance, Some(InstanceOutcome::Stopped), false),
+            InstanceState::ShuttingDown => self.end(region, instance, Some(InstanceOutcome::Terminated), true),
+            InstanceState::Stopped | InstanceState::Terminated => {
+                if matches!(self.slots.get(&instance.id), Some(Slot::Running(_))) {
+                    self.end(region, instance, None, instance.state == InstanceState::Terminated);
+                } else if matches!(self.slots.get(&instance.id), Some(Slot::Failed { .. })) {
+                    self.slots.remove(&instance.id);
+                }
+            }
+        }
+    }
+
+    fn ensure_running(&mut self, region: &Region, world: &World, instance: &Instance) {
+        match self.slots.get_mut(&instance.id) {
+            None => self.start(region, world, instance),
+            Some(Slot::Failed { boot }) if *boot != instance.boot => self.start(region, world, instance),
+            Some(Slot::Running(running)) if running.boot != instance.boot => self.end(region, instance, None, false),
+            Some(Slot::Running(running)) => {
+                let plumbing = self.plumbing.clone();
+                ensure_enis(&plumbing, running, boot::eni_plans(world, instance));
+                if instance.state == InstanceState::Pending {
+                    self.report_instance(region, instance.id, instance.boot, InstanceOutcome::Running);
+                }
+            }
+            // A worker has it; its outcome comes with a further round.
+            Some(Slot::Starting { .. } | Slot::Ending | Slot::Failed { .. }) => {}
+        }
+    }
+
+    fn start(&mut self, region: &Region, world: &World, instance: &Instance) {
+        let plan = Box::new(BootPlan::new(&self.config, world, instance));
+        self.slots.insert(instance.id, Slot::Starting { boot: instance.boot });
+        let (plumbing, done) = (self.plumbing.clone(), self.done.clone());
+        let (id, region) = (instance.id, region.clone());
+        self.runtime.spawn_blocking(move || {
+            let result = plan.start(&plumbing);
+            // Nobody listens once the agent ends; the next one adopts the instance.
+            let _ = done.blocking_send(Done::Started { instance: id, region, plan, result });
+        });
+    }
+
+    /// Ends an instance whatever it is doing; `outcome` is reported when it is done.
+    fn end(&mut self, region: &Region, instance: &Instance, outcome: Option<InstanceOutcome>, remove: bool) {
+        let running = match self.slots.remove(&instance.id) {
+            Some(Slot::Running(running)) => {
+                running.enis.keys().for_each(|eni| self.unplug(*eni));
+                Some(running.running)
+            }
+            // Once the worker is done, a further round comes here again.
+            Some(busy @ (Slot::Starting { .. } | Slot::Ending)) => {
+                self.slots.insert(instance.id, busy);
+                return;
+            }
+            Some(Slot::Failed { .. }) | None => gp_sandbox::adopt(&self.config.instance(instance.id).run),
+        };
+        self.slots.insert(instance.id, Slot::Ending);
+        let place = self.config.instance(instance.id);
+        let (done, region, id, boot) = (self.done.clone(), region.clone(), instance.id, instance.boot);
+        self.runtime.spawn_blocking(move || {
+            let result = boot::end(running.as_ref(), &place, remove);
+            let _ = done.blocking_send(Done::Ended { instance: id, region, boot, outcome, result });
+        });
+    }
+
+    /// Ends sandboxes of instances that the view doesn't have any more.
+    fn end_strangers(&mut self, view: &HostView) {
+        let known = |id: &InstanceId| view.regions.values().any(|world| world.instance(*id).is_some());
+        let gone: Vec<_> = self.slots.keys().filter(|id| !known(id)).copied().collect();
+        for id in gone {
+            let Some(Slot::Running(stranger)) = self.slots.remove(&id) else { continue };
+            stranger.enis.keys().for_each(|eni| self.unplug(*eni));
+            let place = self.config.instance(id);
+            self.runtime.spawn_blocking(move || {
+                if let Err(error) = boot::end(Some(&stranger.running), &place, true) {
+                    error!(instance = %id, error = chain(&error), "a forgotten instance can't be removed");
+                }
+            });
+        }
+    }
+
+    /// Takes a worker's result. The caller reconciles again afterwards, since the world may have moved on meanwhile.
+    pub fn finish(&mut self, done: Done) {
+        match done {
+            Done::Started { instance, region, plan, result: Ok(running) } => {
+                let enis = plan.enis.iter().map(|eni| (eni.eni, eni.clone())).collect();
+                let slot = RunningInstance { boot: plan.boot, running, enis };
+                self.slots.insert(instance, Slot::Running(Box::new(slot)));
+                info!(%instance, "running");
+                self.report_instance(&region, instance, plan.boot, InstanceOutcome::Running);
+            }
+            Done::Started { instance, region, plan, result: Err(error) } => {
+                let reason = chain(&error);
+                error!(%instance, reason, "can't be started");
+                self.slots.insert(instance, Slot::Failed { boot: plan.boot });
+                self.report_instance(&region, instance, plan.boot, InstanceOutcome::Failed { reason });
+            }
+            Done::Ended { instance, region, boot, outcome, result } => {
+                self.slots.remove(&instance);
+                if let Err(error) = result {
+                    error!(%instance, error = chain(&error), "could not be ended cleanly");
+                }
+                if let Some(outcome) = outcome {
+                    info!(%instance, ?outcome, "ended");
+                    self.report_instance(&region, instance, boot, outcome);
+                }
+            }
+        }
+    }
+
+    /// Finds instances that ended by themselves.
+    pub fn look_after(&mut self, view: &HostView) {
+        let ended: Vec<_> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| matches!(slot, Slot::Running(instance) if !instance.running.is_running()))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ended {
+            for (region, world) in &view.regions {
+                if let Some(instance) = world.instance(id) {
+                    warn!(instance = %id, "ended by itself");
+                    self.end(region, instance, Some(InstanceOutcome::Stopped), false);
+                }
+            }
+        }
+    }
+
+    fn unplug(&self, eni: EniId) {
+        if let Err(error) = self.plumbing.unplug(eni) {
+            error!(%eni, error = chain(&error), "the interface can't be removed");
+        }
+    }
+
+    fn report_instance(&self, region: &Region, instance: InstanceId, boot: u32, outcome: InstanceOutcome) {
+        self.report(HostReport::Instance { region: region.clone(), instance, boot, outcome });
+    }
+
+    fn report(&self, report: HostReport) {
+        // The server is gone only when the process ends.
+        let _ = self.reports.blocking_send(report);
+    }
+}
+
+/// Plugs, changes and unplugs what differs.
+fn ensure_enis(plumbing: &Plumbing, instance: &mut RunningInstance, plans: Vec<EniPlan>) {
+    let wanted: BTreeSet<EniId> = plans.iter().map(|plan| plan.eni).collect();
+    let gone: Vec<_> = instance.enis.keys().filter(|eni| !wanted.contains(eni)).copied().collect();
+    for eni in gone {
+        instance.enis.remove(&eni);
+        if let Err(error) = plumbing.unplug(eni) {
+            error!(%eni, error = chain(&error), "the interface can't be removed");
+        }
+    }
+    for plan in plans {
+        let current = instance.enis.get(&plan.eni);
+        if current == Some(&plan) {
+            continue;
+        }
+        let made = instance.running.netns().map_err(AgentError::from).and_then(|netns| match current {
+            Some(current) if current.guest_name == plan.guest_name => plumbing.change(current, &plan, &netns),
+            _ => plumbing.plug(&plan, &netns),
+        });
+        match made {
+            Ok(()) => drop(instance.enis.insert(plan.eni, plan)),
+            Err(error) => error!(eni = %plan.eni, error = chain(&error), "the interface can't be made right"),
+        }
+    }
+}
+
+/// The newest generation that was applied.
+pub fn applied(counter: &AtomicU64) -> Generation {
+    Generation(counter.load(Ordering::Acquire))
+}
