@@ -114,11 +114,7 @@ impl<'a> Context<'a> {
             return Ok(None);
         }
         if earlier.request_digest != self.digest() {
-            return Err(ApiError::client(
-                "IdempotentParameterMismatch",
-                "The client token that you provided is associated with a resource that is already deleted, or was \
-                 used with different request parameters. Please use a different client token.",
-            ));
+            return Err(token_mismatch());
         }
         Ok(Some(earlier.created.clone()))
     }
@@ -143,6 +139,13 @@ impl<'a> Context<'a> {
             hex
         })
     }
+}
+
+/// The refusal of a token whose earlier call was another one, or made what has since been deleted.
+pub fn token_mismatch() -> ApiError {
+    let message = "The client token that you provided is associated with a resource that is already deleted, or was \
+                   used with different request parameters. Please use a different client token.";
+    ApiError::client("IdempotentParameterMismatch", message)
 }
 
 /// Refuses parameters that AWS has and that nothing here would enforce, naming the first that was given.

@@ -1,6 +1,9 @@
 //! The one list of actions: each goes to the function of its resource.
 
-use crate::{Context, caller_identity, network_acl, security_group, subnet, vpc};
+use crate::{
+    Context, account_attributes, availability_zone, caller_identity, dhcp_options, internet_gateway, network_acl,
+    region, route, route_table, security_group, subnet, tag, vpc,
+};
 use gp_ec2::{Action, ApiError, Reply};
 
 /// Carries out one action on the context's copy of the world.
@@ -71,10 +74,39 @@ pub(crate) fn run(ctx: &mut Context<'_>, action: &Action) -> Result<Reply, ApiEr
         }
         Action::GetSecurityGroupsForVpc(r) => security_group::for_vpc(ctx, r).map(Reply::GetSecurityGroupsForVpc),
 
-        // Network ACLs
+        // Route tables and routes
+        Action::CreateRouteTable(r) => route_table::create(ctx, r).map(Reply::CreateRouteTable),
+        Action::DeleteRouteTable(r) => done(route_table::delete(ctx, r), Reply::DeleteRouteTable),
+        Action::DescribeRouteTables(r) => route_table::describe(ctx, r).map(Reply::DescribeRouteTables),
+        Action::AssociateRouteTable(r) => route_table::associate(ctx, r).map(Reply::AssociateRouteTable),
+        Action::DisassociateRouteTable(r) => done(route_table::disassociate(ctx, r), Reply::DisassociateRouteTable),
+        Action::ReplaceRouteTableAssociation(r) => {
+            route_table::replace_association(ctx, r).map(Reply::ReplaceRouteTableAssociation)
+        }
+        Action::CreateRoute(r) => route::create(ctx, r).map(Reply::CreateRoute),
+        Action::ReplaceRoute(r) => done(route::replace(ctx, r), Reply::ReplaceRoute),
+        Action::DeleteRoute(r) => done(route::delete(ctx, r), Reply::DeleteRoute),
+
+        // What comes with VPCs
         Action::DescribeNetworkAcls(r) => network_acl::describe(ctx, r).map(Reply::DescribeNetworkAcls),
+        Action::DescribeInternetGateways(r) => internet_gateway::describe(ctx, r).map(Reply::DescribeInternetGateways),
+        Action::DescribeDhcpOptions(r) => dhcp_options::describe(ctx, r).map(Reply::DescribeDhcpOptions),
+
+        // Tags
+        Action::CreateTags(r) => done(tag::create(ctx, r), Reply::CreateTags),
+        Action::DeleteTags(r) => done(tag::delete(ctx, r), Reply::DeleteTags),
+        Action::DescribeTags(r) => tag::describe(ctx, r).map(Reply::DescribeTags),
+
+        // Places
+        Action::DescribeAvailabilityZones(r) => {
+            availability_zone::describe(ctx, r).map(Reply::DescribeAvailabilityZones)
+        }
+        Action::DescribeRegions(r) => region::describe(ctx, r).map(Reply::DescribeRegions),
 
         // The caller
+        Action::DescribeAccountAttributes(r) => {
+            account_attributes::describe(ctx, r).map(Reply::DescribeAccountAttributes)
+        }
         Action::GetCallerIdentity(_) => caller_identity::get(ctx).map(Reply::GetCallerIdentity),
         other => Err(ApiError::unsupported(format!("The action {} is not implemented by Groundplane.", other.name()))),
     }

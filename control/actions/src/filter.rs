@@ -39,7 +39,7 @@ macro_rules! untagged {
         }
     )*};
 }
-untagged!(AvailabilityZone Region TagDescription StaleSecurityGroup);
+untagged!(AvailabilityZone Region StaleSecurityGroup);
 
 /// Checked filters, ready to judge items.
 pub struct Filters<T: 'static> {

@@ -13,21 +13,28 @@
 //!
 //! Source: EC2 API reference, VPC user guide.
 
+mod account_attributes;
+mod availability_zone;
 mod block;
 mod caller_identity;
 mod context;
 mod dhcp_options;
 mod dispatch;
 mod filter;
+mod internet_gateway;
 mod lookup;
 mod network_acl;
 mod page;
 mod place;
 mod provision;
+mod region;
 mod reset;
+mod route;
+mod route_table;
 mod security_group;
 mod settings;
 mod subnet;
+mod tag;
 mod tag_spec;
 mod vpc;
 

@@ -1,0 +1,9 @@
+//! Route tables and their associations. The routes in them are in [`crate::route`].
+
+mod association;
+mod create;
+mod describe;
+
+pub(crate) use association::{associate, disassociate, replace_association};
+pub(crate) use create::{create, delete};
+pub(crate) use describe::describe;

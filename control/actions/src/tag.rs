@@ -1,0 +1,191 @@
+//! CreateTags, DeleteTags and DescribeTags, over everything that can have tags.
+
+use crate::filter::{Filter, Tagged, one};
+use crate::page::Query;
+use crate::tag_spec::refuse_reserved;
+use crate::{Context, lookup};
+use gp_ec2::{ApiError, shapes};
+use gp_model::{
+    DhcpOptions, Eni, Instance, InternetGateway, KeyPair, NetworkAcl, RouteTable, SecurityGroup, SecurityGroupRuleId,
+    Subnet, Tags, Vpc,
+};
+use std::sync::Arc;
+
+/// Most resources in one request.
+const MAX_RESOURCES: usize = 1000;
+
+macro_rules! taggable {
+    ($($kind:ident($one:ident, $many:ident) = $prefix:literal, $name:literal;)*) => {
+        /// A resource that can have tags. A rule is kept in its group.
+        enum Resource {
+            $($kind(Arc<$kind>),)*
+            SecurityGroupRule(Arc<SecurityGroup>, SecurityGroupRuleId),
+        }
+
+        /// The caller's resource with that id.
+        fn find(ctx: &Context<'_>, id: &str) -> Result<Resource, ApiError> {
+            match id.split_once('-').map(|(prefix, _)| prefix) {
+                $(Some($prefix) => ctx.$one(id).map(Resource::$kind),)*
+                Some("sgr") => find_rule(ctx, id),
+                Some("vol" | "snap" | "ami") => {
+                    let message = format!("Tags of '{id}' are not supported by Groundplane.");
+                    Err(ApiError::unsupported(message))
+                }
+                _ => Err(ApiError::client("InvalidID", format!("The ID '{id}' is not valid"))),
+            }
+        }
+
+        /// Stores a resource's tags as `edit` leaves them.
+        fn edit_tags(ctx: &mut Context<'_>, resource: &Resource, edit: impl Fn(&mut Tags)) -> Tags {
+            match resource {
+                $(Resource::$kind(entity) => ctx.edit(&**entity, |entity| edit(&mut entity.tags)).tags,)*
+                Resource::SecurityGroupRule(group, id) => {
+                    let group = ctx.edit(&**group, |group| {
+                        if let Some(rule) = group.rules.get_mut(id) {
+                            edit(&mut rule.tags);
+                        }
+                    });
+                    group.rules.get(id).map(|rule| rule.tags.clone()).unwrap_or_default()
+                }
+            }
+        }
+
+        /// Every tag of the caller's resources.
+        fn rows(ctx: &Context<'_>) -> Result<Vec<Row>, ApiError> {
+            let mut rows = Vec::new();
+            $(for entity in ctx.$many(&[])? {
+                rows.extend(rows_of($name, &entity.id.to_string(), &entity.tags));
+            })*
+            for group in ctx.security_groups(&[])? {
+                for rule in group.rules.values() {
+                    rows.extend(rows_of("security-group-rule", &rule.id.to_string(), &rule.tags));
+                }
+            }
+            Ok(rows)
+        }
+    };
+}
+
+taggable! {
+    Vpc(vpc, vpcs) = "vpc", "vpc";
+    Subnet(subnet, subnets) = "subnet", "subnet";
+    RouteTable(route_table, route_tables) = "rtb", "route-table";
+    NetworkAcl(network_acl, network_acls) = "acl", "network-acl";
+    InternetGateway(internet_gateway, internet_gateways) = "igw", "internet-gateway";
+    DhcpOptions(dhcp_options, dhcp_options_sets) = "dopt", "dhcp-options";
+    SecurityGroup(security_group, security_groups) = "sg", "security-group";
+    Eni(eni, enis) = "eni", "network-interface";
+    Instance(instance, instances) = "i", "instance";
+    KeyPair(key_pair, key_pairs) = "key", "key-pair";
+}
+
+fn find_rule(ctx: &Context<'_>, text: &str) -> Result<Resource, ApiError> {
+    let words = lookup::SECURITY_GROUP_RULE;
+    let id: SecurityGroupRuleId = words.parse(text)?;
+    let group = ctx.world().group_of_rule(id).filter(|group| group.owner == ctx.account());
+    group.map(|group| Resource::SecurityGroupRule(group.clone(), id)).ok_or_else(|| words.not_found(&[text]))
+}
+
+/// All resources get all tags, or none gets any.
+///
+/// # Errors
+/// The resources' `….NotFound`, `InvalidID`, `InvalidParameterValue`, `TagLimitExceeded`, `UnsupportedOperation`.
+pub(crate) fn create(ctx: &mut Context<'_>, request: &shapes::CreateTagsRequest) -> Result<(), ApiError> {
+    let tags = ctx.checked_tags(&request.tags)?;
+    check_resources(ctx, &request.resources)?;
+    for id in &request.resources {
+        // Looked up again: two rules of one group are one record.
+        let resource = find(ctx, id)?;
+        let now = edit_tags(ctx, &resource, |old| old.extend(tags.clone()));
+        ctx.check_tag_count(&now)?;
+    }
+    Ok(())
+}
+
+/// A tag without a value goes whatever its value; with one, only if it has that value. Without tags, all go.
+///
+/// # Errors
+/// The resources' `….NotFound`, `InvalidID`, `InvalidParameterValue`, `UnsupportedOperation`.
+pub(crate) fn delete(ctx: &mut Context<'_>, request: &shapes::DeleteTagsRequest) -> Result<(), ApiError> {
+    for tag in &request.tags {
+        refuse_reserved(tag.key.as_deref().unwrap_or_default())?;
+    }
+    check_resources(ctx, &request.resources)?;
+    let goes = |key: &String, value: &String| {
+        let named = |tag: &shapes::Tag| {
+            tag.key.as_ref() == Some(key) && tag.value.as_ref().is_none_or(|wanted| wanted == value)
+        };
+        request.tags.is_empty() || request.tags.iter().any(named)
+    };
+    for id in &request.resources {
+        let resource = find(ctx, id)?;
+        edit_tags(ctx, &resource, |tags| tags.retain(|key, value| !goes(key, value)));
+    }
+    Ok(())
+}
+
+fn check_resources(ctx: &Context<'_>, ids: &[String]) -> Result<(), ApiError> {
+    if ids.is_empty() {
+        return Err(ApiError::missing_parameter("resourceIdSet"));
+    }
+    if ids.len() > MAX_RESOURCES {
+        let message = format!("A request may name at most {MAX_RESOURCES} resources.");
+        return Err(ApiError::client("InvalidParameterValue", message));
+    }
+    ids.iter().try_for_each(|id| find(ctx, id).map(drop))
+}
+
+/// A tag as DescribeTags lists it.
+struct Row {
+    resource_type: &'static str,
+    resource_id: String,
+    tag: [shapes::Tag; 1],
+}
+
+impl Tagged for Row {
+    fn tags(&self) -> &[shapes::Tag] {
+        &self.tag
+    }
+}
+
+fn rows_of(resource_type: &'static str, id: &str, tags: &Tags) -> Vec<Row> {
+    let row = |(key, value): (&String, &String)| Row {
+        resource_type,
+        resource_id: id.to_owned(),
+        tag: [shapes::Tag { key: Some(key.clone()), value: Some(value.clone()) }],
+    };
+    tags.iter().map(row).collect()
+}
+
+/// # Errors
+/// Those of [`Context::list`].
+pub(crate) fn describe(
+    ctx: &Context<'_>,
+    request: &shapes::DescribeTagsRequest,
+) -> Result<shapes::DescribeTagsResult, ApiError> {
+    let query = Query {
+        filters: &request.filters,
+        max_results: request.max_results,
+        next_token: &request.next_token,
+        ids: (false, "resourceIds"),
+    };
+    let key = |row: &Row| format!("{} {}", row.resource_id, row.tag[0].key.as_deref().unwrap_or_default());
+    let (rows, next_token) = ctx.list(rows(ctx)?, query, FILTERS, key)?;
+    let shape = |row: Row| {
+        let [tag] = row.tag;
+        shapes::TagDescription {
+            key: tag.key,
+            resource_id: Some(row.resource_id),
+            resource_type: Some(row.resource_type.into()),
+            value: tag.value,
+        }
+    };
+    Ok(shapes::DescribeTagsResult { next_token, tags: rows.into_iter().map(shape).collect() })
+}
+
+const FILTERS: &[Filter<Row>] = &[
+    ("key", |r| one(&r.tag[0].key)),
+    ("resource-id", |r| vec![r.resource_id.clone()]),
+    ("resource-type", |r| vec![r.resource_type.to_owned()]),
+    ("value", |r| one(&r.tag[0].value)),
+];
