@@ -1,14 +1,29 @@
-//! Mounts: a private bpffs for our pins, and taking mounts away without ever following a link.
+//! Mounts: a private bpffs for our pins, detached views of directories, and taking mounts away without ever following a link.
 
 use crate::error::{Context, LinuxError};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use rustix::fs::CWD;
+use rustix::mount::{OpenTreeFlags, open_tree};
 use std::fs;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// `BPF_FS_MAGIC` of linux/magic.h.
 const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
+
+/// `MOUNT_ATTR_IDMAP` of linux/mount.h.
+const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
+
+/// `struct mount_attr` of linux/mount.h.
+#[repr(C)]
+struct MountAttr {
+    attr_set: u64,
+    attr_clr: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
 
 /// Stacked mounts on one path that we are willing to take away; more means that something is wrong.
 const STACK_MAX: usize = 16;
@@ -39,6 +54,40 @@ pub fn remove_bpffs(path: &Path) -> Result<bool, LinuxError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(was_mounted),
         Err(error) => Err(error).context(|| format!("remove {}", path.display())),
     }
+}
+
+/// A view of the file system at `path`, without what is mounted below it, attached nowhere. Gone when the descriptor is closed.
+///
+/// # Errors
+/// When the directory is not there or the mount is refused. Minimum kernel 5.2.
+pub fn clone_tree(path: &Path) -> Result<OwnedFd, LinuxError> {
+    open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
+        .context(|| format!("clone the mount of {}", path.display()))
+}
+
+/// As [`clone_tree`], with owners as the user namespace `userns` maps them: what belongs to 0 on disk belongs to its root.
+///
+/// # Errors
+/// Also when the file system can't map ids. Minimum kernel 5.12.
+pub fn clone_mapped(path: &Path, userns: BorrowedFd<'_>) -> Result<OwnedFd, LinuxError> {
+    let tree = clone_tree(path)?;
+    let attr =
+        MountAttr { attr_set: MOUNT_ATTR_IDMAP, attr_clr: 0, propagation: 0, userns_fd: userns.as_raw_fd() as u64 };
+    // SAFETY: the path is an empty C string, `attr` is a whole struct mount_attr of the size passed; both live across the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attr,
+            size_of::<MountAttr>(),
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error()).context(|| format!("map the owners of {}", path.display()));
+    }
+    Ok(tree)
 }
 
 /// Whether something is mounted on exactly this path.

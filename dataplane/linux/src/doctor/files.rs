@@ -5,27 +5,14 @@ use crate::netns::on_thread;
 use crate::userns::UserNs;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::mount::{MoveMountFlags, move_mount};
 use std::fs;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// `MOUNT_ATTR_IDMAP` of linux/mount.h.
-const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
-
 /// Where user 0 of the trial user namespace is mapped to: any id that is not our own.
 const TRIAL_ID: u32 = 1_000_000;
-
-/// `struct mount_attr` of linux/mount.h.
-#[repr(C)]
-struct MountAttr {
-    attr_set: u64,
-    attr_clr: u64,
-    propagation: u64,
-    userns_fd: u64,
-}
 
 pub(super) fn bpffs() -> Result<String, LinuxError> {
     in_scratch(|dir| {
@@ -47,9 +34,7 @@ pub(super) fn idmapped_root() -> Result<String, LinuxError> {
     in_scratch(move |dir| {
         let lower = dir.join("mapped");
         fs::create_dir(&lower).context(|| "create a directory".into())?;
-        let tree = open_tree(rustix::fs::CWD, "/", OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
-            .context(|| "clone the mount of /".into())?;
-        map_ids(&tree, &userns).context(|| "map the ids of /".into())?;
+        let tree = crate::mount::clone_mapped(Path::new("/"), userns.as_fd())?;
         move_mount(&tree, "", rustix::fs::CWD, &lower, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
             .context(|| "attach a mapped mount".into())?;
         let root = mount_overlay(dir, &lower)?;
@@ -83,25 +68,4 @@ fn mount_overlay(dir: &Path, lower: &Path) -> Result<PathBuf, LinuxError> {
     mount(Some("overlay"), &root, Some("overlay"), MsFlags::empty(), Some(options.as_str()))
         .context(|| format!("mount an overlay over {}", lower.display()))?;
     Ok(root)
-}
-
-fn map_ids(tree: &OwnedFd, userns: &UserNs) -> io::Result<()> {
-    let attr = MountAttr {
-        attr_set: MOUNT_ATTR_IDMAP,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: userns.as_fd().as_raw_fd() as u64,
-    };
-    // SAFETY: the path is an empty C string, `attr` is a whole struct mount_attr of the size passed; both live across the call.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            tree.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            &raw const attr,
-            size_of::<MountAttr>(),
-        )
-    };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

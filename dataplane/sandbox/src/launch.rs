@@ -1,0 +1,201 @@
+//! Starting and stopping, as the agent sees it.
+//!
+//! Nothing here forks: the starter is our own binary run again, with a socket for its standard input. If this process dies at any moment
+//! before the instance is told to go on, the sockets close and starter and init end by themselves; after that the record on
+//! disk names the instance.
+
+use crate::disk::{Disk, ensure_disk};
+use crate::error::{Context, SandboxError};
+use crate::mask::hidden_paths;
+use crate::spec::SandboxSpec;
+use crate::state::{Running, adopt, boot_id, process_start_time};
+use crate::wire::{Go, Progress, StartRequest, receive, send};
+use gp_linux::{Cgroups, NetNs};
+use nix::errno::Errno as NixErrno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::io::Errno;
+use rustix::process::{Signal, pidfd_send_signal};
+use std::error::Error;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long any one step of a start may take before we give up.
+const STEP_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the kernel may take to end a killed instance.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Directories that belong to some Groundplane on this host, whichever started this instance.
+const GROUNDPLANE_DIRS: [&str; 2] = ["/var/lib/groundplane", "/run/groundplane"];
+
+/// Boots an instance. `configure_network` is called when its network namespace exists and before any of its own code runs.
+///
+/// # Errors
+/// When the specification or the host won't do, or the closure fails. Then no process, mount or control group is left behind; the disk is.
+pub fn start(
+    spec: &SandboxSpec,
+    configure_network: impl FnOnce(&NetNs) -> Result<(), Box<dyn Error + Send + Sync>>,
+) -> Result<Running, SandboxError> {
+    spec.check()?;
+    if adopt(&spec.state_dir).is_some() {
+        return Err(SandboxError::Spec(format!("{} is running already", spec.instance_id)));
+    }
+    ensure_private_dir(&spec.state_dir)?;
+    if let Some(parent) = spec.console.parent() {
+        ensure_private_dir(parent)?;
+    }
+    let disk = ensure_disk(&spec.disk_dir)?;
+    let cgroups = Cgroups::detect()?;
+    let result = cgroups
+        .ensure(&spec.cgroup, &spec.limits())
+        .map_err(SandboxError::from)
+        .and_then(|()| boot(spec, disk, configure_network));
+    if result.is_err() {
+        // The first error is the one to tell; what can't be removed now is removed by the next stop.
+        let _ = cgroups.remove(&spec.cgroup);
+    }
+    result
+}
+
+fn boot(
+    spec: &SandboxSpec,
+    disk: Disk,
+    configure_network: impl FnOnce(&NetNs) -> Result<(), Box<dyn Error + Send + Sync>>,
+) -> Result<Running, SandboxError> {
+    let (mut starter, stream) = spawn_starter(spec)?;
+    let result = converse(spec, disk, &stream, configure_network);
+    // Closing the socket is what tells a starter that is still there to give up.
+    drop(stream);
+    starter.wait().context(|| "wait for the starter".into())?;
+    result
+}
+
+fn spawn_starter(spec: &SandboxSpec) -> Result<(Child, UnixStream), SandboxError> {
+    let (stream, theirs) = UnixStream::pair().context(|| "make a socket pair".into())?;
+    stream.set_read_timeout(Some(STEP_PATIENCE)).context(|| "set a time limit".into())?;
+    let (program, args) =
+        spec.init.split_first().ok_or_else(|| SandboxError::Spec("the init command is empty".into()))?;
+    let starter = Command::new(program)
+        .args(args)
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::null())
+        .env_clear()
+        .current_dir("/")
+        .spawn()
+        .context(|| format!("run {program}"))?;
+    Ok((starter, stream))
+}
+
+fn converse(
+    spec: &SandboxSpec,
+    disk: Disk,
+    stream: &UnixStream,
+    configure_network: impl FnOnce(&NetNs) -> Result<(), Box<dyn Error + Send + Sync>>,
+) -> Result<Running, SandboxError> {
+    let own = spec.masked_paths.iter().map(|path| path.as_path());
+    let own = own.chain([spec.disk_dir.as_path(), spec.state_dir.as_path(), spec.console.as_path()]);
+    let own: Vec<&Path> = own.chain(GROUNDPLANE_DIRS.map(Path::new)).collect();
+    let ask =
+        |_: io::Error| SandboxError::Guest("the starter ended without a word (is the init command right?)".into());
+    send(stream, &StartRequest::new(spec, disk, hidden_paths(&own))).map_err(ask)?;
+    let pid = match receive(stream).map_err(ask)? {
+        Progress::Created { pid } => pid,
+        other => return Err(unexpected(other)),
+    };
+    let running = Running {
+        pid,
+        start_time: process_start_time(pid).ok_or(SandboxError::NotRunning)?,
+        boot_id: boot_id().context(|| "read the host's boot id".into())?,
+        uid_base: disk.uid_base,
+        cgroup: spec.cgroup.clone(),
+        state_dir: spec.state_dir.clone(),
+        init: spec.init.clone(),
+    };
+    configure_network(&running.netns()?).map_err(SandboxError::Network)?;
+    running.save()?;
+    let started = (|| {
+        send(stream, &Go).map_err(ask)?;
+        match receive(stream).map_err(ask)? {
+            Progress::Started => Ok(()),
+            other => Err(unexpected(other)),
+        }
+    })();
+    match started {
+        Ok(()) => Ok(running),
+        Err(error) => {
+            running.forget();
+            Err(error)
+        }
+    }
+}
+
+fn unexpected(progress: Progress) -> SandboxError {
+    match progress {
+        Progress::Failed(why) => SandboxError::Guest(why),
+        other => SandboxError::Guest(format!("the starter says {other:?} out of turn")),
+    }
+}
+
+/// Ends an instance: asks, and after `grace` kills. Its control group and its record go too. Stopping what has stopped is fine.
+///
+/// # Errors
+/// When the kernel does not end its processes or let go of its control group.
+pub fn stop(running: &Running, grace: Duration) -> Result<(), SandboxError> {
+    if let Ok(pidfd) = running.pidfd() {
+        signal(&pidfd, Signal::TERM)?;
+        if !wait_end(&pidfd, grace)? {
+            signal(&pidfd, Signal::KILL)?;
+            if !wait_end(&pidfd, KILL_PATIENCE)? {
+                return Err(SandboxError::Guest(format!("process {} does not end when killed", running.pid)));
+            }
+        }
+    }
+    Cgroups::detect()?.remove(&running.cgroup)?;
+    running.forget();
+    Ok(())
+}
+
+fn signal(pidfd: &OwnedFd, signal: Signal) -> Result<(), SandboxError> {
+    match pidfd_send_signal(pidfd, signal) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => Err(error).context(|| "signal the instance's init".into()),
+    }
+}
+
+/// Waits until the process has ended; false when the time is up first.
+fn wait_end(pidfd: &OwnedFd, patience: Duration) -> Result<bool, SandboxError> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // A wait too long for poll is one for ever.
+        let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::NONE);
+        match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], left) {
+            Ok(0) => return Ok(false),
+            Ok(_) => return Ok(true),
+            Err(NixErrno::EINTR) => {}
+            Err(error) => return Err(error).context(|| "wait for the instance's end".into()),
+        }
+    }
+}
+
+fn ensure_private_dir(dir: &Path) -> Result<(), SandboxError> {
+    match DirBuilder::new().recursive(true).mode(0o700).create(dir) {
+        Err(error) if !fs::metadata(dir).is_ok_and(|facts| facts.is_dir()) => {
+            Err(error).context(|| format!("create {}", dir.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The standard input that [`spawn_starter`] leaves to the starter.
+pub(crate) fn agent_stream() -> io::Result<UnixStream> {
+    // SAFETY: descriptor 0 is open in a program started by spawn_starter; it is only borrowed here.
+    let stdin = unsafe { BorrowedFd::borrow_raw(0) };
+    Ok(UnixStream::from(stdin.try_clone_to_owned()?))
+}
