@@ -5,7 +5,7 @@ use crate::packet::{self, Sent};
 use crate::statement;
 use crate::tokens::{TextError, Tokens};
 use gp_model::*;
-use gp_trace::{Path, trace};
+use gp_trace::{Effect, Path, Resource, Verdict, trace};
 use std::str::FromStr;
 
 #[derive(Debug, Clone)]
@@ -86,6 +86,44 @@ impl Scenario {
         Ok(path)
     }
 
+    /// A path in one line of names: `deliver w opens c,w`, `security-group-ingress sg:web`, `arp`.
+    pub fn summary(&self, path: &Path) -> String {
+        let verdict = match path.verdict() {
+            Verdict::Deliver { eni, .. } => format!("deliver {}", self.eni_name(*eni)),
+            Verdict::LocalService(service) => service.name().to_owned(),
+            Verdict::Drop(drop) => match drop.resource {
+                Some(resource) => format!("{} {}", drop.reason.name(), self.resource_name(resource)),
+                None => drop.reason.name().to_owned(),
+            },
+        };
+        let openers = path.effects().iter().map(|Effect::OpenConnection { eni, .. }| self.eni_name(*eni));
+        match openers.collect::<Vec<_>>().join(",") {
+            openers if openers.is_empty() => verdict,
+            openers => format!("{verdict} opens {openers}"),
+        }
+    }
+
+    fn eni_name(&self, id: EniId) -> &str {
+        name(self.world.eni(id).map(|eni| &eni.tags))
+    }
+
+    fn resource_name(&self, resource: Resource) -> String {
+        let world = &self.world;
+        match resource {
+            Resource::Eni { id } => format!("eni:{}", self.eni_name(id)),
+            Resource::Subnet { id } => format!("subnet:{}", name(world.subnet(id).map(|v| &v.tags))),
+            Resource::Vpc { id } => format!("vpc:{}", name(world.vpc(id).map(|v| &v.tags))),
+            Resource::SecurityGroup { id } | Resource::SecurityGroupRule { group: id, .. } => {
+                format!("sg:{}", name(world.security_group(id).map(|v| &v.tags)))
+            }
+            Resource::NetworkAcl { id, rule_number } => {
+                format!("acl:{}#{rule_number}", name(world.network_acl(id).map(|v| &v.tags)))
+            }
+            Resource::RouteTable { id } => format!("rtb:{}", name(world.route_table(id).map(|v| &v.tags))),
+            Resource::InternetGateway { id } => format!("igw:{}", name(world.internet_gateway(id).map(|v| &v.tags))),
+        }
+    }
+
     pub fn eni(&self, name: &str) -> EniId {
         EniId::from_bits(statement::bits("eni", name))
     }
@@ -110,6 +148,10 @@ impl Scenario {
     pub fn instance(&self, eni_name: &str) -> InstanceId {
         InstanceId::from_bits(statement::bits("instance", eni_name))
     }
+}
+
+fn name(tags: Option<&Tags>) -> &str {
+    tags.and_then(|tags| tags.get("Name")).map_or("?", String::as_str)
 }
 
 /// The record with this key, of the kinds that statements make.

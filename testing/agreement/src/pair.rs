@@ -1,0 +1,98 @@
+//! The executor and the kernel program side by side, over maps of the same content.
+
+use crate::kernel::{Kernel, Run, TC_ACT_REDIRECT, TC_ACT_SHOT};
+use crate::now_ns;
+use crate::table::RustTable;
+use gp_abi::{FlowKey, FlowValue};
+use gp_compile::{Arrival, Gso, Outcome, Upcall, execute};
+use gp_maps::UpcallBudget;
+
+/// Both, and what both must hold.
+pub struct Pair {
+    pub kernel: Kernel,
+    pub rust: RustTable,
+}
+
+impl Pair {
+    /// # Panics
+    /// If the kernel refuses the program.
+    #[expect(clippy::new_without_default, reason = "loading a program is nothing to happen by default")]
+    pub fn new() -> Self {
+        Self { kernel: Kernel::load(), rust: RustTable::default() }
+    }
+
+    pub fn set_flow(&mut self, key: &FlowKey, value: &FlowValue) {
+        self.kernel.set_flow(key, value);
+        self.rust.flows.insert(*key, *value);
+    }
+
+    pub fn remove_flow(&mut self, key: &FlowKey) {
+        if self.rust.flows.remove(key).is_some() {
+            self.kernel.remove_flow(key);
+        }
+    }
+
+    pub fn set_budget(&mut self, ifindex: u32, budget: UpcallBudget) {
+        let state = self.kernel.set_budget(ifindex, budget);
+        self.rust.enis.insert(ifindex, state);
+    }
+
+    /// Runs a frame through both and compares verdicts and bytes. Answers what both did, and the frame that
+    /// they left (for an upcall without its header).
+    ///
+    /// # Panics
+    /// If they differ.
+    pub fn run(&mut self, frame: &[u8], ifindex: u32, gso: Option<Gso>) -> (Outcome, Vec<u8>) {
+        let before = now_ns();
+        let ran = self.kernel.run(frame, &Arrival { ifindex, now_ns: before, gso });
+        let after = now_ns();
+        let mut bytes = frame.to_vec();
+        let as_before = if ran.is_none() { self.rust.clone() } else { RustTable::default() };
+        // Any moment of the run will do for budgets without a rate; entries' times are compared by `compare_ledgers`.
+        let outcome = execute(&mut self.rust, &mut bytes, &Arrival { ifindex, now_ns: after, gso });
+        match ran {
+            Some(ran) => compare(&ran, outcome, &bytes, frame, ifindex),
+            // The kernel was not asked: what only the executor counted is taken back.
+            None => self.rust = as_before,
+        }
+        assert!(before <= after, "the clock is monotonic");
+        (outcome, bytes)
+    }
+
+    /// Compares everything that the two sides hold: flows, budgets, drop counters. Times of flows may differ by what
+    /// passed between the two runs.
+    ///
+    /// # Panics
+    /// If they differ.
+    pub fn compare_ledgers(&self, tolerance_ns: u64) {
+        let mut kernel = self.kernel.ledger();
+        for (key, value) in &mut kernel.flows {
+            let Some(rust) = self.rust.flows.get(key) else { panic!("only the kernel has {key:?}") };
+            let apart = rust.last_seen_ns.abs_diff(value.last_seen_ns);
+            assert!(apart <= tolerance_ns, "{key:?} was seen {apart} ns apart");
+            value.last_seen_ns = rust.last_seen_ns;
+        }
+        assert_eq!(kernel.flows, self.rust.flows);
+        assert_eq!(kernel.enis, self.rust.enis);
+        assert_eq!(kernel.drops, self.rust.drops);
+    }
+}
+
+fn compare(ran: &Run, outcome: Outcome, bytes: &[u8], frame: &[u8], ifindex: u32) {
+    match outcome {
+        Outcome::Deliver { .. } => {
+            assert_eq!(ran.verdict, TC_ACT_REDIRECT);
+            assert_eq!(ran.bytes, bytes, "both rewrite alike");
+        }
+        Outcome::Drop { .. } => {
+            assert_eq!(ran.verdict, TC_ACT_SHOT, "the executor drops: {outcome:?}");
+            assert_eq!((ran.bytes.as_slice(), bytes), (frame, frame), "a dropped frame stays as it is");
+        }
+        Outcome::Upcall(cause) => {
+            assert_eq!(ran.verdict, TC_ACT_REDIRECT, "the executor hands it up: {outcome:?}");
+            let split = Upcall::split(&ran.bytes);
+            assert_eq!(split, Some((Upcall { ifindex, cause }, frame)), "header and frame of the upcall");
+            assert_eq!(bytes, frame, "the executor leaves the frame to user space");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The maps of the fast path as plain Rust values.
+
+use gp_abi::{EniState, FlowKey, FlowValue};
+use gp_compile::FlowTable;
+use std::collections::BTreeMap;
+
+/// What the executor works on.
+#[derive(Debug, Clone, Default)]
+pub struct RustTable {
+    pub flows: BTreeMap<FlowKey, FlowValue>,
+    pub enis: BTreeMap<u32, EniState>,
+    pub drops: BTreeMap<u16, u64>,
+}
+
+impl FlowTable for RustTable {
+    fn flow(&mut self, key: &FlowKey) -> Option<&mut FlowValue> {
+        self.flows.get_mut(key)
+    }
+    fn eni(&mut self, ifindex: u32) -> Option<&mut EniState> {
+        self.enis.get_mut(&ifindex)
+    }
+    fn count_drop(&mut self, code: u16) {
+        *self.drops.entry(code).or_default() += 1;
+    }
+}

@@ -1,0 +1,208 @@
+//! Random frames and random entries, good and bad: the executor and the kernel program do the same to both.
+
+use bytemuck::Zeroable;
+use gp_abi::{ACTION_DELIVER, ACTION_DROP, FlowKey, FlowValue};
+use gp_agreement::{FrameKind, Pair, cases, damage, random_frame, root_or_skip};
+use gp_compile::{Cause, Gso, Outcome, key_of};
+use gp_maps::UpcallBudget;
+use gp_wire::{Packet, parse};
+use gp_worlds::Rng;
+use std::collections::BTreeMap;
+
+const SENDER: u32 = 7;
+const STRANGER: u32 = 8;
+/// Never refilled, never used up: nothing depends on the time.
+const UNLIMITED: UpcallBudget = UpcallBudget { per_second: 0, burst: u32::MAX };
+/// The clock's tick, and what may pass between the two runs of one frame on a busy machine.
+const TOLERANCE_NS: u64 = 2_000_000_000;
+
+fn random_value(rng: &mut Rng) -> FlowValue {
+    let mut macs = [0; 12];
+    macs.copy_from_slice(&rng.bytes(12));
+    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5] = macs;
+    let value = FlowValue {
+        packets: rng.next_u64() >> 8,
+        bytes: rng.next_u64() >> 8,
+        tcp_flags: *rng.pick(&[0, 0x02, 0x12, 0x11, 0x14, 0xff]),
+        mtu: *rng.pick(&[60, 576, 1514, 9015]),
+        dst_mac: [d0, d1, d2, d3, d4, d5],
+        src_mac: [s0, s1, s2, s3, s4, s5],
+        ..Zeroable::zeroed()
+    };
+    if rng.chance(25) {
+        FlowValue { action: ACTION_DROP, drop_reason: rng.between(1, 22) as u16, ..value }
+    } else {
+        FlowValue { action: ACTION_DELIVER, out_ifindex: rng.between(1, 1000) as u32, ..value }
+    }
+}
+
+fn random_gso(rng: &mut Rng) -> Option<Gso> {
+    rng.chance(20).then(|| Gso { size: rng.between(1, 1500) as u32, segments: *rng.pick(&[0, 2, 3, 45]) })
+}
+
+/// What the packet of this frame is looked up by. Extension headers are the one thing that a parsed packet doesn't tell.
+fn expected_key(frame: &[u8]) -> Option<FlowKey> {
+    let packet = parse(frame).ok()?;
+    let Packet::Ip(ip) = &packet else { return None };
+    let next_header = if ip.tuple.src.is_ipv6() { frame[20] } else { ip.tuple.protocol };
+    key_of(&packet, SENDER).filter(|_| next_header == ip.tuple.protocol)
+}
+
+fn name(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Deliver { .. } => "deliver".to_owned(),
+        Outcome::Drop { .. } => "drop".to_owned(),
+        Outcome::Upcall(cause) => format!("{cause:?}"),
+    }
+}
+
+/// One frame with, mostly, an entry of its own; then once more, so that what the first left is met.
+fn try_frame(pair: &mut Pair, rng: &mut Rng, frame: &[u8]) -> Outcome {
+    let key = expected_key(frame);
+    if let Some(key) = key
+        && rng.chance(85)
+    {
+        pair.set_flow(&key, &random_value(rng));
+    }
+    let gso = random_gso(rng);
+    let (outcome, _) = pair.run(frame, SENDER, gso);
+    let is_known = key.is_some_and(|key| pair.rust.flows.contains_key(&key));
+    match (key, outcome) {
+        (None, outcome) => assert_eq!(outcome, Outcome::Upcall(Cause::Slow), "no key, no replay"),
+        (Some(_), Outcome::Upcall(Cause::Miss)) => assert!(!is_known, "an entry is found"),
+        (Some(_), Outcome::Upcall(Cause::Slow)) => panic!("{key:?} is looked up"),
+        (Some(_), _) => assert!(is_known, "only an entry decides"),
+    }
+    pair.run(frame, SENDER, gso);
+    if let Some(key) = key {
+        pair.remove_flow(&key);
+    }
+    outcome
+}
+
+fn try_seed(pair: &mut Pair, seed: u64, is_damaged: bool, seen: &mut BTreeMap<String, usize>) {
+    let mut rng = Rng::new(seed);
+    let (kind, mut frame) = random_frame(&mut rng);
+    if is_damaged {
+        damage(&mut rng, &mut frame);
+    }
+    let outcome = try_frame(pair, &mut rng, &frame);
+    if !is_damaged {
+        let is_slow = outcome == Outcome::Upcall(Cause::Slow);
+        let may_be_slow = !matches!(kind, FrameKind::Tcp | FrameKind::Udp | FrameKind::OtherProtocol);
+        assert!(!is_slow || may_be_slow, "a whole {kind:?} is parsed");
+    }
+    *seen.entry(name(outcome)).or_default() += 1;
+}
+
+/// Runs seeds, and says which one failed.
+fn try_seeds(range: std::ops::Range<u64>, is_damaged: bool) -> BTreeMap<String, usize> {
+    let mut pair = Pair::new();
+    pair.set_budget(SENDER, UNLIMITED);
+    let mut seen = BTreeMap::new();
+    for seed in range {
+        let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            try_seed(&mut pair, seed, is_damaged, &mut seen);
+            if seed % 64 == 0 {
+                pair.compare_ledgers(TOLERANCE_NS);
+            }
+        }));
+        if let Err(panic) = tried {
+            println!("failed at seed {seed}, damaged: {is_damaged}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+    pair.compare_ledgers(TOLERANCE_NS);
+    println!("{seen:?}");
+    seen
+}
+
+#[test]
+fn whole_frames_are_treated_alike() {
+    if !root_or_skip() {
+        return;
+    }
+    let seen = try_seeds(0..cases(10_000), false);
+    for outcome in ["deliver", "drop", "Miss", "Slow", "Reopen"] {
+        assert!(seen.contains_key(outcome), "{outcome} never came up");
+    }
+}
+
+#[test]
+fn damaged_frames_are_treated_alike_and_never_replayed() {
+    if root_or_skip() {
+        try_seeds(1_000_000..1_000_000 + cases(20_000), true);
+    }
+}
+
+#[test]
+fn random_bytes_are_treated_alike() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut pair = Pair::new();
+    pair.set_budget(SENDER, UNLIMITED);
+    for seed in 0..cases(5_000) {
+        let mut rng = Rng::new(seed);
+        let length = rng.between(15, 200);
+        let mut frame = rng.bytes(length);
+        frame.splice(12..14, *rng.pick(&[[8, 0], [0x86, 0xdd], [8, 6]]));
+        pair.run(&frame, SENDER, random_gso(&mut rng));
+    }
+    pair.compare_ledgers(TOLERANCE_NS);
+}
+
+#[test]
+fn a_frame_from_an_unknown_eni_is_dropped_by_both() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut pair = Pair::new();
+    let code = gp_trace::DropReason::UnknownEni.code();
+    for seed in 0..100 {
+        let (_, frame) = random_frame(&mut Rng::new(seed));
+        assert_eq!(pair.run(&frame, STRANGER, None).0, Outcome::Drop { code });
+    }
+    pair.compare_ledgers(TOLERANCE_NS);
+}
+
+#[test]
+fn both_grant_the_same_upcalls() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut pair = Pair::new();
+    for (index, burst) in [0, 1, 2, 10, 44, 45, 100].into_iter().enumerate() {
+        pair.set_budget(100 + index as u32, UpcallBudget { per_second: 0, burst });
+    }
+    for seed in 0..2_000 {
+        let mut rng = Rng::new(seed);
+        let (_, frame) = random_frame(&mut rng);
+        pair.run(&frame, rng.between(100, 107) as u32, random_gso(&mut rng));
+    }
+    pair.compare_ledgers(TOLERANCE_NS);
+}
+
+/// The rate is the one thing that the two sides can't be compared in, since each has its own now.
+#[test]
+fn the_kernel_grants_upcalls_at_the_rate() {
+    if !root_or_skip() {
+        return;
+    }
+    let pair = Pair::new();
+    pair.kernel.set_budget(SENDER, UpcallBudget { per_second: 5_000, burst: 100 });
+    let arrival = gp_compile::Arrival { ifindex: SENDER, now_ns: 0, gso: None };
+    let frame = [0; 60];
+    // The bucket starts with no past: its first refill counts from the boot and fills it.
+    pair.kernel.run(&frame, &arrival);
+    let start = std::time::Instant::now();
+    let mut granted = 0;
+    while start.elapsed() < std::time::Duration::from_millis(400) {
+        let run = pair.kernel.run(&frame, &arrival).expect("60 bytes are enough");
+        granted += u64::from(run.verdict == gp_agreement::TC_ACT_REDIRECT);
+    }
+    let earned = start.elapsed().as_millis() as u64 * 5;
+    // Ticks of the coarse clock are up to 10 ms; a busy machine may let the bucket run over.
+    assert!(granted <= 100 + earned + 50, "{granted} granted, {earned} earned");
+    assert!(granted >= earned / 2, "{granted} granted, {earned} earned");
+}
