@@ -1,0 +1,88 @@
+//! To the host and back: views out, reports in.
+
+use crate::chance;
+use crate::engine::Engine;
+use gp_compile::{HostReport, HostView};
+use gp_model::{Generation, Region};
+use gp_store::Snapshot;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// Most outcomes in one turn: bounds the transaction that they make.
+const MAX_OUTCOMES: usize = 256;
+
+/// Shows the host what is durable, and nothing else: packets never obey a change that a crash could undo.
+pub(crate) async fn publish_views(mut store: watch::Receiver<Snapshot>, view: watch::Sender<HostView>) {
+    while store.changed().await.is_ok() {
+        store.mark_unchanged();
+        publish(&store, &view);
+    }
+}
+
+pub(crate) fn publish(store: &watch::Receiver<Snapshot>, view: &watch::Sender<HostView>) {
+    let Snapshot { generation, regions } = store.borrow().clone();
+    view.send_replace(HostView { generation, regions });
+}
+
+/// Sorts reports. What is applied is known at once and never waits behind an outcome that is being stored.
+pub(crate) async fn take_reports(
+    mut reports: mpsc::Receiver<HostReport>,
+    applied: watch::Sender<Option<Generation>>,
+    outcomes: mpsc::UnboundedSender<HostReport>,
+) {
+    while let Some(report) = reports.recv().await {
+        match report {
+            HostReport::Applied { generation } => {
+                applied.send_if_modified(|known| {
+                    let newer = known.is_none_or(|known| generation > known);
+                    if newer {
+                        *known = Some(generation);
+                    }
+                    newer
+                });
+            }
+            // Unbounded, but for each instance there are as many as it has boots.
+            outcome @ HostReport::Instance { .. } => {
+                if outcomes.send(outcome).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Stores what became of instances: outcomes that have gathered make one transaction per region.
+pub(crate) async fn keep_outcomes(engine: Arc<Engine>, mut outcomes: mpsc::UnboundedReceiver<HostReport>) {
+    let mut gathered = Vec::new();
+    while outcomes.recv_many(&mut gathered, MAX_OUTCOMES).await > 0 {
+        let mut by_region: BTreeMap<Region, Vec<HostReport>> = BTreeMap::new();
+        for report in gathered.drain(..) {
+            engine.counters.outcomes.add_one();
+            if let HostReport::Instance { region, .. } = &report {
+                by_region.entry(region.clone()).or_default().push(report);
+            }
+        }
+        for (region, reports) in by_region {
+            keep(&engine, &region, &reports).await;
+        }
+    }
+}
+
+async fn keep(engine: &Engine, region: &Region, reports: &[HostReport]) {
+    let now = chance::now();
+    let kept = engine.change(region, |world, _chance| {
+        let mut world = world.clone();
+        let mut changes = Vec::new();
+        for report in reports {
+            // Each on the world that the ones before it leave: two may be about one instance.
+            let planned = gp_actions::plan_report(&world, report, now);
+            planned.iter().for_each(|change| world.apply(change.clone()));
+            changes.extend(planned);
+        }
+        Ok((changes, ()))
+    });
+    if let Err(error) = kept.await {
+        tracing::error!(%region, %error, ?reports, "what the host reported could not be stored");
+    }
+}
