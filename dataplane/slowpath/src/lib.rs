@@ -1,1 +1,39 @@
-//! placeholder
+//! The slow path: what happens to a packet that the flow table does not know yet, and to the table when the world
+//! changes.
+//!
+//! ```text
+//! upcall → parse → trace → effects (connections) → flow entry → the packet itself goes on
+//! new HostView → which reads changed → re-trace the flows that rest on them → replace their entries
+//! ```
+//!
+//! Promises: nothing but a trace decides; when [`Engine::apply`] returns, every packet obeys the new world; bytes from
+//! guests never panic and never hold more memory than the bounds in each module say; connections outlive the process.
+
+mod adopt;
+mod change;
+mod clock;
+mod connections;
+mod counters;
+mod engine;
+mod expire;
+mod flows;
+mod fragments;
+mod kernel;
+mod ports;
+mod runner;
+mod timeout;
+mod upcall;
+mod why;
+
+pub use clock::Now;
+pub use counters::{Counters, Totals};
+pub use engine::Engine;
+pub use kernel::{HostKernel, Kernel, KernelError};
+pub use ports::Port;
+pub use runner::{RunnerError, UpcallRunner};
+pub use upcall::Fate;
+
+/// Upcalls that one ENI may make: some 150,000 a second is what one core answers (measured), so one flooding ENI takes
+/// a small part of it, and a guest that opens 20,000 connections a second is far beyond what its instance type's
+/// connection tracking allows on AWS.
+pub const UPCALL_BUDGET: gp_maps::UpcallBudget = gp_maps::UpcallBudget { per_second: 20_000, burst: 5_000 };

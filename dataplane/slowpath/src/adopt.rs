@@ -1,0 +1,64 @@
+//! Taking over what an earlier process left in the kernel.
+
+use crate::clock::Now;
+use crate::connections::Tracked;
+use crate::engine::{Engine, Work};
+use crate::kernel::{Kernel, KernelError};
+use gp_abi::{ConnectionKey, ConnectionValue, FlowKey, FlowValue};
+
+impl<K: Kernel> Engine<K> {
+    /// Makes the flows and connections in the kernel this engine's own, and removes those of ENIs that are no longer
+    /// here. To be called once, after the world has been applied and the ports were added, and before upcalls are
+    /// taken. Packets of live connections notice nothing. Returns how many flows and connections were taken over.
+    ///
+    /// # Errors
+    /// The kernel's tables can't be read.
+    pub fn adopt(&self, now: Now) -> Result<(usize, usize), KernelError> {
+        let mut connections = Vec::new();
+        self.kernel.scan_connections(&mut |key, value| connections.push((*key, *value)))?;
+        let mut flows = Vec::new();
+        self.kernel.scan_flows(&mut |key, value| flows.push((*key, *value)))?;
+        let mut ifindexes = Vec::new();
+        self.kernel.scan_enis(&mut |ifindex| ifindexes.push(ifindex))?;
+        self.work(now, |work| {
+            work.adopt_connections(&connections);
+            work.adopt_flows(&flows);
+            for ifindex in ifindexes {
+                if work.state.ports.at(ifindex).is_none()
+                    && let Err(error) = work.kernel.remove_eni(ifindex)
+                {
+                    work.failed("forget an ENI", &error);
+                }
+            }
+            Ok((work.state.flows.len(), work.state.connections.len()))
+        })
+    }
+}
+
+impl<K: Kernel> Work<'_, K> {
+    fn adopt_connections(&mut self, connections: &[(ConnectionKey, ConnectionValue)]) {
+        for (key, value) in connections {
+            match Tracked::from_record(key, value) {
+                Some((eni, tracked)) if self.state.ports.get(eni).is_some() => {
+                    self.state.connections.insert(eni, tracked);
+                }
+                _ => {
+                    if let Err(error) = self.kernel.remove_connection(key) {
+                        self.failed("remove a connection", &error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// First all flows tell their connections what they have seen, then each is traced: the old process may have died
+    /// between a change of the world and the end of its work.
+    fn adopt_flows(&mut self, flows: &[(FlowKey, FlowValue)]) {
+        for (key, value) in flows {
+            self.note(key, value, false);
+        }
+        for (key, _) in flows {
+            self.retrace(key);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A new world: which cached flows rest on what has changed, and what becomes of them.
+
+use crate::clock::Now;
+use crate::engine::{Engine, Work, plain_packet};
+use crate::kernel::Kernel;
+use gp_abi::FlowKey;
+use gp_compile::{FlowEntry, HostView, tuple_of};
+use gp_model::{Record, Table, World};
+use gp_trace::{Path, Read, trace};
+use gp_wire::Packet;
+use imbl::ordmap::DiffItem;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+impl<K: Kernel> Engine<K> {
+    /// Makes this the world that packets obey. When it returns, no cached flow follows the old one. Returns how many
+    /// flows were traced again.
+    ///
+    /// Connections stay as they are, so what they let pass goes on when a group's rule is removed (EC2 user guide,
+    /// "Security group connection tracking").
+    pub fn apply(&self, view: HostView, now: Now) -> usize {
+        self.work(now, |work| {
+            let reads = changed_reads(&work.state.view, &view);
+            work.state.view = view;
+            let keys = work.state.flows.resting_on(&reads);
+            for key in &keys {
+                work.retrace(key);
+            }
+            keys.len()
+        })
+    }
+}
+
+impl<K: Kernel> Work<'_, K> {
+    /// Traces a cached flow again and makes its entry say what the trace says; a flow that the trace would have to open
+    /// a connection for goes, so that its next packet decides.
+    pub fn retrace(&mut self, key: &FlowKey) {
+        self.state.totals.retraced += 1;
+        let Some((path, entry)) = self.decide_again(key) else {
+            self.state.totals.changed += 1;
+            return self.remove_flow(key);
+        };
+        match self.kernel.replace_flow(&entry) {
+            Ok(true) => self.state.flows.insert(*key, path.reads()),
+            Ok(false) => {
+                self.state.flows.remove(key);
+            }
+            Err(error) => {
+                self.failed("replace a flow", &error);
+                self.remove_flow(key);
+            }
+        }
+    }
+
+    /// The flow's path in the world of now, if it may be cached as it is.
+    fn decide_again(&self, key: &FlowKey) -> Option<(Path, FlowEntry)> {
+        let port = self.state.ports.at(key.ifindex)?;
+        let world = self.world_of(port)?;
+        let packet =
+            Packet::Ip(plain_packet(tuple_of(key), port.mac, gp_trace::router_mac(world.eni(port.eni)?.subnet)));
+        let path = trace(&world, &self.state.connections, port.eni, &packet, self.now.wall).ok()?;
+        if !path.effects().is_empty() {
+            return None;
+        }
+        let entry = FlowEntry::from_path(&path, &self.state.ports)?;
+        (entry.key() == key).then_some((path, entry))
+    }
+}
+
+/// All that a trace may have read and that is not the same in the two views.
+fn changed_reads(old: &HostView, new: &HostView) -> HashSet<Read> {
+    let mut reads = HashSet::new();
+    let names: BTreeSet<_> = old.regions.keys().chain(new.regions.keys()).collect();
+    for name in names {
+        let (old, new) = (old.regions.get(name), new.regions.get(name));
+        let is_same = old.zip(new).is_some_and(|(old, new)| Arc::ptr_eq(old, new));
+        if !is_same {
+            world_reads(old.map(|world| &**world), new.map(|world| &**world), &mut reads);
+        }
+    }
+    reads
+}
+
+fn world_reads(old: Option<&World>, new: Option<&World>, reads: &mut HashSet<Read>) {
+    macro_rules! compare {
+        ($($table:ident: $kind:ident,)*) => {$(
+            table_reads(old.map(|w| &w.tables().$table), new.map(|w| &w.tables().$table), Record::$kind, reads);
+        )*};
+    }
+    compare! {
+        vpcs: Vpc,
+        subnets: Subnet,
+        route_tables: RouteTable,
+        network_acls: NetworkAcl,
+        internet_gateways: InternetGateway,
+        security_groups: SecurityGroup,
+        enis: Eni,
+        instances: Instance,
+    }
+}
+
+fn table_reads<I, V>(
+    old: Option<&Table<I, V>>,
+    new: Option<&Table<I, V>>,
+    record: fn(V) -> Record,
+    reads: &mut HashSet<Read>,
+) where
+    I: Ord + Clone,
+    V: Clone + PartialEq,
+{
+    let empty = Table::new();
+    for item in old.unwrap_or(&empty).diff(new.unwrap_or(&empty)) {
+        let (old, new) = sides(item);
+        let [old, new] = [old, new].map(|entity| entity.map(|entity| record((**entity).clone())));
+        reads.extend(Read::from_change(old.as_ref(), new.as_ref()));
+    }
+}
+
+fn sides<'a, 'b, I, V>(item: DiffItem<'a, 'b, I, V>) -> (Option<&'a V>, Option<&'b V>) {
+    match item {
+        DiffItem::Add(_, new) => (None, Some(new)),
+        DiffItem::Update { old: (_, old), new: (_, new) } => (Some(old), Some(new)),
+        DiffItem::Remove(_, old) => (Some(old), None),
+    }
+}

@@ -1,0 +1,94 @@
+//! Forgetting what has gone quiet.
+//!
+//! The flow table is read without the lock, in batches by the kernel; what follows from it is done in portions, so that
+//! upcalls wait for one portion at most.
+
+use crate::clock::Now;
+use crate::engine::{Engine, Work, key_at};
+use crate::kernel::{Kernel, KernelError};
+use crate::timeout::{FLOW_IDLE_SECS, connection_idle_secs};
+use crate::upcall::holder;
+use gp_abi::{FlowKey, FlowValue};
+use gp_model::EniId;
+use gp_wire::FiveTuple;
+
+/// Flows that are looked at with the lock held: about a millisecond.
+const PORTION: usize = 512;
+
+impl<K: Kernel> Engine<K> {
+    /// Removes flows and connections that have been idle for too long. To be called every few seconds. Returns how many
+    /// went.
+    ///
+    /// # Errors
+    /// The kernel's flow table can't be read.
+    pub fn expire(&self, now: Now) -> Result<usize, KernelError> {
+        let mut flows: Vec<(FlowKey, FlowValue)> = Vec::new();
+        self.kernel.scan_flows(&mut |key, value| flows.push((*key, *value)))?;
+        let mut expired = 0;
+        for portion in flows.chunks(PORTION) {
+            expired += self.work(now, |work| work.expire_flows(portion));
+        }
+        let enis: Vec<EniId> = self.work(now, |work| work.state.connections.enis().collect());
+        for eni in enis {
+            expired += self.work(now, |work| work.expire_connections(eni));
+        }
+        self.work(now, |work| work.state.totals.expired += expired as u64);
+        Ok(expired)
+    }
+}
+
+impl<K: Kernel> Work<'_, K> {
+    fn expire_flows(&mut self, flows: &[(FlowKey, FlowValue)]) -> usize {
+        let mut expired = 0;
+        for (key, value) in flows {
+            self.note(key, value, false);
+            let is_idle = self.now.secs_since(value.last_seen_ns) >= FLOW_IDLE_SECS;
+            // What is in the table but not in the index can't be traced again after a change. It may just have been
+            // removed by another thread, too.
+            if is_idle || !self.state.flows.contains(key) {
+                self.remove_flow(key);
+                expired += 1;
+            }
+        }
+        expired
+    }
+
+    fn expire_connections(&mut self, eni: EniId) -> usize {
+        let Some(port) = self.state.ports.get(eni).cloned() else {
+            let orphans: Vec<_> = self.state.connections.remove_eni(eni).collect();
+            orphans.iter().for_each(|tracked| self.remove_record(eni, tracked));
+            return orphans.len();
+        };
+        let Some(world) = self.world_of(&port) else { return 0 };
+        let settings = world.eni(eni).map(|eni| eni.connection_tracking).unwrap_or_default();
+        let now = self.now;
+        let is_idle = |tracked: &crate::connections::Tracked| {
+            now.secs_since(tracked.last_seen_ns) >= connection_idle_secs(tracked, &settings)
+        };
+        let idle: Vec<FiveTuple> =
+            self.state.connections.of_eni(eni).filter(|t| is_idle(t)).map(|t| t.connection.tuple).collect();
+        let mut expired = 0;
+        for tuple in idle {
+            // Cached flows rest on the connection, and may have seen a packet since they were read. Taking them out
+            // brings their last word; if there was one, the next packet just caches them again.
+            let away = [(tuple, tuple.dst), (tuple.reversed(), tuple.src)];
+            for (tuple, far_end) in away {
+                let peer = holder(&world, eni, far_end).and_then(|peer| self.state.ports.get(peer).cloned());
+                for port in [Some(port.clone()), peer].into_iter().flatten() {
+                    let cached = [tuple, tuple.reversed()].map(|tuple| key_at(&port, tuple));
+                    for key in
+                        cached.into_iter().flatten().filter(|key| self.state.flows.contains(key)).collect::<Vec<_>>()
+                    {
+                        self.remove_flow(&key);
+                    }
+                }
+            }
+            let still_idle = self.state.connections.get(eni, &tuple).is_some_and(is_idle);
+            if still_idle && let Some(tracked) = self.state.connections.remove(eni, &tuple) {
+                self.remove_record(eni, &tracked);
+                expired += 1;
+            }
+        }
+        expired
+    }
+}

@@ -1,0 +1,125 @@
+//! The seam to the kernel: its tables and its links, as the engine uses them. Tests put a fake here.
+
+use gp_abi::{ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue};
+use gp_compile::FlowEntry;
+use gp_linux::PacketSender;
+use gp_maps::{Connections, DropCounters, EniStates, Fastpath, Flows, MapError};
+
+/// What the kernel could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// The table holds as many entries as it may.
+    #[error("the kernel's table is full")]
+    Full,
+    #[error(transparent)]
+    Map(MapError),
+    #[error(transparent)]
+    Link(#[from] gp_linux::LinuxError),
+}
+
+impl From<MapError> for KernelError {
+    fn from(error: MapError) -> Self {
+        match error {
+            MapError::Full { .. } => Self::Full,
+            other => Self::Map(other),
+        }
+    }
+}
+
+/// Tables and links. Every method works from every thread.
+///
+/// # Errors
+/// All methods: what the kernel refuses; `Full` only where a new entry has no room.
+pub trait Kernel: Send + Sync {
+    fn flow(&self, key: &FlowKey) -> Result<Option<FlowValue>, KernelError>;
+    fn insert_flow(&self, entry: &FlowEntry) -> Result<(), KernelError>;
+    /// Puts another decision into an entry that is there, keeping its counters; false where it is gone.
+    fn replace_flow(&self, entry: &FlowEntry) -> Result<bool, KernelError>;
+    fn remove_flow(&self, key: &FlowKey) -> Result<Option<FlowValue>, KernelError>;
+    fn scan_flows(&self, visit: &mut dyn FnMut(&FlowKey, &FlowValue)) -> Result<(), KernelError>;
+
+    fn insert_connection(&self, key: &ConnectionKey, value: &ConnectionValue) -> Result<(), KernelError>;
+    fn remove_connection(&self, key: &ConnectionKey) -> Result<bool, KernelError>;
+    fn scan_connections(&self, visit: &mut dyn FnMut(&ConnectionKey, &ConnectionValue)) -> Result<(), KernelError>;
+
+    /// Lets the ENI with this host side send.
+    fn ensure_eni(&self, ifindex: u32) -> Result<(), KernelError>;
+    /// Drops from now on what comes from there.
+    fn remove_eni(&self, ifindex: u32) -> Result<(), KernelError>;
+    fn eni(&self, ifindex: u32) -> Result<Option<EniState>, KernelError>;
+    fn scan_enis(&self, visit: &mut dyn FnMut(u32)) -> Result<(), KernelError>;
+
+    /// Packets that the fast path dropped, by reason.
+    fn drops(&self) -> Result<Vec<(gp_trace::DropReason, u64)>, KernelError>;
+
+    /// Sends a frame out of a host side, to the guest behind it.
+    fn send(&self, ifindex: u32, frame: &[u8]) -> Result<(), KernelError>;
+}
+
+/// The real kernel: the pinned maps, and raw sockets in Groundplane's network namespace.
+#[derive(Debug)]
+pub struct HostKernel {
+    flows: Flows,
+    enis: EniStates,
+    drops: DropCounters,
+    connections: Connections,
+    sender: PacketSender,
+}
+
+impl HostKernel {
+    pub fn new(fastpath: &Fastpath, sender: PacketSender) -> Self {
+        Self {
+            flows: fastpath.flows().clone(),
+            enis: fastpath.enis().clone(),
+            drops: fastpath.drops().clone(),
+            connections: fastpath.connections().clone(),
+            sender,
+        }
+    }
+}
+
+impl Kernel for HostKernel {
+    fn flow(&self, key: &FlowKey) -> Result<Option<FlowValue>, KernelError> {
+        Ok(self.flows.get(key)?)
+    }
+    fn insert_flow(&self, entry: &FlowEntry) -> Result<(), KernelError> {
+        Ok(self.flows.insert(entry)?)
+    }
+    fn replace_flow(&self, entry: &FlowEntry) -> Result<bool, KernelError> {
+        Ok(self.flows.replace(entry)?)
+    }
+    fn remove_flow(&self, key: &FlowKey) -> Result<Option<FlowValue>, KernelError> {
+        Ok(self.flows.remove(key)?)
+    }
+    fn scan_flows(&self, visit: &mut dyn FnMut(&FlowKey, &FlowValue)) -> Result<(), KernelError> {
+        Ok(self.flows.scan(visit)?)
+    }
+    fn insert_connection(&self, key: &ConnectionKey, value: &ConnectionValue) -> Result<(), KernelError> {
+        Ok(self.connections.insert(key, value)?)
+    }
+    fn remove_connection(&self, key: &ConnectionKey) -> Result<bool, KernelError> {
+        Ok(self.connections.remove(key)?)
+    }
+    fn scan_connections(&self, visit: &mut dyn FnMut(&ConnectionKey, &ConnectionValue)) -> Result<(), KernelError> {
+        Ok(self.connections.scan(visit)?)
+    }
+    fn ensure_eni(&self, ifindex: u32) -> Result<(), KernelError> {
+        Ok(self.enis.ensure(ifindex, crate::UPCALL_BUDGET)?)
+    }
+    fn remove_eni(&self, ifindex: u32) -> Result<(), KernelError> {
+        self.enis.remove(ifindex)?;
+        Ok(())
+    }
+    fn eni(&self, ifindex: u32) -> Result<Option<EniState>, KernelError> {
+        Ok(self.enis.get(ifindex)?)
+    }
+    fn scan_enis(&self, visit: &mut dyn FnMut(u32)) -> Result<(), KernelError> {
+        Ok(self.enis.scan(|ifindex, _| visit(ifindex))?)
+    }
+    fn drops(&self) -> Result<Vec<(gp_trace::DropReason, u64)>, KernelError> {
+        Ok(self.drops.read()?)
+    }
+    fn send(&self, ifindex: u32, frame: &[u8]) -> Result<(), KernelError> {
+        Ok(self.sender.send(ifindex, frame)?)
+    }
+}
