@@ -41,6 +41,9 @@ const NOT_FOUND: i32 = 127;
 /// What is added to a signal's number when it ended the command (as of a shell).
 const BY_SIGNAL: i32 = 128;
 
+/// `PIPEFS_MAGIC` of linux/magic.h.
+const PIPEFS_MAGIC: i64 = 0x5049_5045;
+
 /// A login shell, whichever there is.
 const SHELL: [&str; 3] = ["/bin/sh", "-c", "if command -v bash >/dev/null; then exec bash -l; else exec sh -l; fi"];
 
@@ -121,6 +124,7 @@ fn helper(path: &Path) -> Result<i32, SandboxError> {
     if request.tty {
         with_terminal(&target, &request, &caller, &signals)
     } else {
+        give_pipes(running.uid_base);
         enter(&target)?;
         let child = spawn(&request, None)?;
         supervise(child, &caller, &signals)
@@ -180,6 +184,18 @@ fn inside(target: &OwnedFd, request: &ExecRequest, helper: &OwnedFd, socket: Uni
     drop(slave);
     drop(master);
     supervise(child, helper, &take_signals()?)
+}
+
+/// Lets the guest open its standard pipes by name (`/dev/stderr`), which the kernel allows to their owner only. Pipes without a name
+/// belong to this call alone; anything else is left as it is.
+fn give_pipes(uid: u32) {
+    for fd in 0..=2 {
+        // SAFETY: descriptors 0 to 2 stay open for the life of the process.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        if rustix::fs::fstatfs(fd).is_ok_and(|facts| facts.f_type == PIPEFS_MAGIC) {
+            let _ = nix::unistd::fchown(fd, Some(uid.into()), Some(uid.into()));
+        }
+    }
 }
 
 /// Goes into all namespaces of the instance at once. Children are then inside its pid namespace; we ourselves are not visible there.

@@ -92,8 +92,8 @@ impl Init {
             if info.ssi_signo != Signal::SIGCHLD as u32 && !self.is_stopping {
                 self.is_stopping = true;
                 self.console.line("stopping");
-                // Shells that ask for commands mind SIGHUP only, and a stopped process minds nothing before SIGCONT.
-                for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCONT] {
+                // A stopped process minds nothing before SIGCONT.
+                for signal in [Signal::SIGTERM, Signal::SIGCONT] {
                     let _ = kill(EVERYONE, signal);
                 }
             }

@@ -18,7 +18,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 use std::error::Error;
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -191,11 +191,4 @@ fn ensure_private_dir(dir: &Path) -> Result<(), SandboxError> {
         }
         _ => Ok(()),
     }
-}
-
-/// The standard input that [`spawn_starter`] leaves to the starter.
-pub(crate) fn agent_stream() -> io::Result<UnixStream> {
-    // SAFETY: descriptor 0 is open in a program started by spawn_starter; it is only borrowed here.
-    let stdin = unsafe { BorrowedFd::borrow_raw(0) };
-    Ok(UnixStream::from(stdin.try_clone_to_owned()?))
 }

@@ -8,11 +8,11 @@
 //! So a guest sees nothing but what any user without rights on the host may read.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Entries of `/` that are shown.
 const SHOWN: [&str; 10] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "nix", "gnu"];
@@ -107,11 +107,22 @@ const WALKED: [&str; 2] = ["etc", "usr/local/etc"];
 /// More entries than this in a walk, and it hides the directories it has not come to.
 const WALK_MAX_ENTRIES: usize = 20_000;
 
-/// How long a walk is good for. A walk of a usual /etc takes a few milliseconds: too many for each of a hundred starts.
+/// How long a walk is good for while no directory has changed. A walk of a usual /etc takes a few milliseconds, too many for each of a
+/// hundred starts; a look at its directories alone shows each file that is new. Left for this long: a change of a file's mode.
 const WALK_TTL: Duration = Duration::from_secs(10);
 
 /// The last walk.
-static LAST_WALK: Mutex<Option<(Instant, BTreeSet<PathBuf>)>> = Mutex::new(None);
+static LAST_WALK: Mutex<Option<Walk>> = Mutex::new(None);
+
+/// What a walk has found.
+#[derive(Debug)]
+struct Walk {
+    when: Instant,
+    /// What others can't read.
+    hidden: Vec<PathBuf>,
+    /// Each directory that was listed, with the time of its last change then.
+    listed: Vec<(PathBuf, SystemTime)>,
+}
 
 /// Paths below `/` (without a leading slash) to hide: none of them inside another.
 pub(crate) fn hidden_paths(own: &[&Path]) -> Vec<PathBuf> {
@@ -133,46 +144,55 @@ fn unknown_top_level(root: &Path) -> Vec<PathBuf> {
 }
 
 /// What other users of this host can't read in the walked trees; remembered for a while.
-fn unreadable() -> BTreeSet<PathBuf> {
+fn unreadable() -> Vec<PathBuf> {
     let mut last = LAST_WALK.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((when, found)) = &*last
-        && when.elapsed() < WALK_TTL
-    {
-        return found.clone();
+    match &*last {
+        Some(walk) if walk.is_fresh() => walk.hidden.clone(),
+        _ => last.insert(Walk::new(Path::new("/"), &WALKED)).hidden.clone(),
     }
-    let found: BTreeSet<_> = WALKED.iter().flat_map(|tree| walk(Path::new("/"), Path::new(tree))).collect();
-    *last = Some((Instant::now(), found.clone()));
-    found
 }
 
-fn walk(root: &Path, tree: &Path) -> Vec<PathBuf> {
-    let mut hidden = Vec::new();
-    let mut waiting = vec![tree.to_owned()];
-    let mut seen = 0;
-    while let Some(dir) = waiting.pop() {
-        let Ok(entries) = fs::read_dir(root.join(&dir)) else { continue };
-        if seen > WALK_MAX_ENTRIES {
-            hidden.push(dir);
-            continue;
-        }
-        for entry in entries.flatten() {
-            seen += 1;
-            let path = dir.join(entry.file_name());
-            // DirEntry::metadata does not follow links: a link shows nothing by itself.
-            let Ok(facts) = entry.metadata() else { continue };
-            let mode = facts.permissions().mode();
-            if facts.is_symlink() {
+impl Walk {
+    fn new(root: &Path, trees: &[&str]) -> Self {
+        let mut walk = Self { when: Instant::now(), hidden: Vec::new(), listed: Vec::new() };
+        let mut waiting: Vec<PathBuf> = trees.iter().map(PathBuf::from).collect();
+        let mut seen = 0;
+        while let Some(dir) = waiting.pop() {
+            let path = root.join(&dir);
+            // The time first: a change while we read makes the walk stale.
+            let Some(changed) = changed(&path) else { continue };
+            walk.listed.push((path.clone(), changed));
+            if seen > WALK_MAX_ENTRIES {
+                walk.hidden.push(dir);
                 continue;
             }
-            let is_open = if facts.is_dir() { mode & 0o005 == 0o005 } else { facts.is_file() && mode & 0o004 != 0 };
-            if !is_open {
-                hidden.push(path);
-            } else if facts.is_dir() {
-                waiting.push(path);
+            for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
+                seen += 1;
+                walk.judge(&dir, &entry, &mut waiting);
             }
         }
+        walk
     }
-    hidden
+
+    fn judge(&mut self, dir: &Path, entry: &DirEntry, waiting: &mut Vec<PathBuf>) {
+        // DirEntry::metadata does not follow links: a link shows nothing by itself.
+        let Ok(facts) = entry.metadata() else { return };
+        let mode = facts.permissions().mode();
+        let is_open = if facts.is_dir() { mode & 0o005 == 0o005 } else { facts.is_file() && mode & 0o004 != 0 };
+        if !is_open && !facts.is_symlink() {
+            self.hidden.push(dir.join(entry.file_name()));
+        } else if facts.is_dir() {
+            waiting.push(dir.join(entry.file_name()));
+        }
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.when.elapsed() < WALK_TTL && self.listed.iter().all(|(path, when)| changed(path) == Some(*when))
+    }
+}
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|facts| facts.modified()).ok()
 }
 
 /// The path below `/`, if it is a plain absolute path and not `/` itself.
@@ -209,9 +229,13 @@ mod tests {
         put("vault/key", 0o644);
         fs::set_permissions(etc.join("vault"), fs::Permissions::from_mode(0o750)).unwrap();
         symlink("secret", etc.join("link")).unwrap();
-        let mut found = walk(root.path(), Path::new("etc"));
-        found.sort();
-        assert_eq!(found, ["etc/app/token", "etc/secret", "etc/vault"].map(PathBuf::from));
+        let mut walk = Walk::new(root.path(), &["etc"]);
+        walk.hidden.sort();
+        assert_eq!(walk.hidden, ["etc/app/token", "etc/secret", "etc/vault"].map(PathBuf::from));
+        assert!(walk.is_fresh());
+        std::thread::sleep(Duration::from_millis(20));
+        put("app/new", 0o600);
+        assert!(!walk.is_fresh(), "a new file goes unnoticed");
     }
 
     #[test]

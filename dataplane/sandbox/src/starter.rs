@@ -7,7 +7,6 @@
 use crate::console::Console;
 use crate::disk::UID_COUNT;
 use crate::error::{Context, SandboxError, chain};
-use crate::launch::agent_stream;
 use crate::spec::INIT_SUBCOMMAND;
 use crate::sys::{self, Side, clone_process};
 use crate::wire::{Go, Progress, StartRequest, receive, send, send_fds};
@@ -40,7 +39,8 @@ pub fn sandbox_init_main() -> ! {
 fn start_main() -> i32 {
     // SAFETY: this process is fresh and owns nothing but the three standard descriptors.
     unsafe { sys::close_from(3) };
-    let Ok(agent) = agent_stream() else { return 1 };
+    // SAFETY: our parent left us a socket for standard input, and nothing else here uses that.
+    let agent = UnixStream::from(unsafe { sys::take_fd(0) });
     match start(&agent) {
         Ok(()) => 0,
         Err(error) => {

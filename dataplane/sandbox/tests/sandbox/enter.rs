@@ -4,6 +4,7 @@ use crate::common::{INIT, Instance, root_or_skip};
 use gp_sandbox::{ExecRequest, INIT_SUBCOMMAND, exec};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -89,6 +90,10 @@ fn a_terminal_is_the_guests_own_with_size_and_signals() {
     let size = nix::pty::Winsize { ws_row: 33, ws_col: 101, ws_xpixel: 0, ws_ypixel: 0 };
     let ours = openpty(&size, None).unwrap();
     let (file, words) = request(&instance, &["sh"], true);
+    // As `exec` sets the terminal of its caller.
+    let mut raw = tcgetattr(&ours.slave).unwrap();
+    cfmakeraw(&mut raw);
+    tcsetattr(&ours.slave, SetArg::TCSANOW, &raw).unwrap();
     let slave = File::from(ours.slave);
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(slave);

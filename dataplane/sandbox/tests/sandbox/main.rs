@@ -6,3 +6,4 @@ mod common;
 mod enter;
 mod life;
 mod limits;
+mod speed;
