@@ -1,8 +1,9 @@
 //! The one list of actions: each goes to the function of its resource.
 
 use crate::{
-    Context, account_attributes, availability_zone, caller_identity, dhcp_options, internet_gateway, network_acl,
-    region, route, route_table, security_group, subnet, tag, vpc,
+    Context, account_attributes, availability_zone, caller_identity, dhcp_options, image, instance, instance_type,
+    internet_gateway, key_pair, network_acl, network_interface, region, route, route_table, security_group, subnet,
+    tag, volume, vpc,
 };
 use gp_ec2::{Action, ApiError, Reply};
 
@@ -91,6 +92,69 @@ pub(crate) fn run(ctx: &mut Context<'_>, action: &Action) -> Result<Reply, ApiEr
         Action::DescribeNetworkAcls(r) => network_acl::describe(ctx, r).map(Reply::DescribeNetworkAcls),
         Action::DescribeInternetGateways(r) => internet_gateway::describe(ctx, r).map(Reply::DescribeInternetGateways),
         Action::DescribeDhcpOptions(r) => dhcp_options::describe(ctx, r).map(Reply::DescribeDhcpOptions),
+
+        // Network interfaces
+        Action::CreateNetworkInterface(r) => network_interface::create(ctx, r).map(Reply::CreateNetworkInterface),
+        Action::DeleteNetworkInterface(r) => done(network_interface::delete(ctx, r), Reply::DeleteNetworkInterface),
+        Action::DescribeNetworkInterfaces(r) => {
+            network_interface::describe(ctx, r).map(Reply::DescribeNetworkInterfaces)
+        }
+        Action::DescribeNetworkInterfaceAttribute(r) => {
+            network_interface::describe_attribute(ctx, r).map(Reply::DescribeNetworkInterfaceAttribute)
+        }
+        Action::ModifyNetworkInterfaceAttribute(r) => {
+            done(network_interface::modify_attribute(ctx, r), Reply::ModifyNetworkInterfaceAttribute)
+        }
+        Action::ResetNetworkInterfaceAttribute(r) => {
+            done(network_interface::reset_attribute(ctx, r), Reply::ResetNetworkInterfaceAttribute)
+        }
+        Action::AttachNetworkInterface(r) => network_interface::attach(ctx, r).map(Reply::AttachNetworkInterface),
+        Action::DetachNetworkInterface(r) => done(network_interface::detach(ctx, r), Reply::DetachNetworkInterface),
+        Action::AssignPrivateIpAddresses(r) => {
+            network_interface::assign_private_ip_addresses(ctx, r).map(Reply::AssignPrivateIpAddresses)
+        }
+        Action::UnassignPrivateIpAddresses(r) => {
+            done(network_interface::unassign_private_ip_addresses(ctx, r), Reply::UnassignPrivateIpAddresses)
+        }
+        Action::AssignIpv6Addresses(r) => {
+            network_interface::assign_ipv6_addresses(ctx, r).map(Reply::AssignIpv6Addresses)
+        }
+        Action::UnassignIpv6Addresses(r) => {
+            network_interface::unassign_ipv6_addresses(ctx, r).map(Reply::UnassignIpv6Addresses)
+        }
+
+        // Instances
+        Action::RunInstances(r) => instance::run(ctx, r).map(Reply::RunInstances),
+        Action::DescribeInstances(r) => instance::describe(ctx, r).map(Reply::DescribeInstances),
+        Action::DescribeInstanceStatus(r) => instance::describe_status(ctx, r).map(Reply::DescribeInstanceStatus),
+        Action::StartInstances(r) => instance::start(ctx, r).map(Reply::StartInstances),
+        Action::StopInstances(r) => instance::stop(ctx, r).map(Reply::StopInstances),
+        Action::RebootInstances(r) => done(instance::reboot(ctx, r), Reply::RebootInstances),
+        Action::TerminateInstances(r) => instance::terminate(ctx, r).map(Reply::TerminateInstances),
+        Action::DescribeInstanceAttribute(r) => {
+            instance::describe_attribute(ctx, r).map(Reply::DescribeInstanceAttribute)
+        }
+        Action::ModifyInstanceAttribute(r) => done(instance::modify_attribute(ctx, r), Reply::ModifyInstanceAttribute),
+        Action::ResetInstanceAttribute(r) => done(instance::reset_attribute(ctx, r), Reply::ResetInstanceAttribute),
+        Action::DescribeInstanceCreditSpecifications(r) => {
+            instance::describe_credit_specifications(ctx, r).map(Reply::DescribeInstanceCreditSpecifications)
+        }
+        Action::ModifyInstanceMetadataOptions(r) => {
+            instance::modify_metadata_options(ctx, r).map(Reply::ModifyInstanceMetadataOptions)
+        }
+
+        // What instances are made of
+        Action::DescribeImages(r) => image::describe(ctx, r).map(Reply::DescribeImages),
+        Action::DescribeImageAttribute(r) => image::describe_attribute(ctx, r).map(Reply::DescribeImageAttribute),
+        Action::DescribeInstanceTypes(r) => instance_type::describe(ctx, r).map(Reply::DescribeInstanceTypes),
+        Action::DescribeInstanceTypeOfferings(r) => {
+            instance_type::describe_offerings(ctx, r).map(Reply::DescribeInstanceTypeOfferings)
+        }
+        Action::DescribeVolumes(r) => volume::describe(ctx, r).map(Reply::DescribeVolumes),
+        Action::CreateKeyPair(r) => key_pair::create(ctx, r).map(Reply::CreateKeyPair),
+        Action::ImportKeyPair(r) => key_pair::import(ctx, r).map(Reply::ImportKeyPair),
+        Action::DescribeKeyPairs(r) => key_pair::describe(ctx, r).map(Reply::DescribeKeyPairs),
+        Action::DeleteKeyPair(r) => key_pair::delete(ctx, r).map(Reply::DeleteKeyPair),
 
         // Tags
         Action::CreateTags(r) => done(tag::create(ctx, r), Reply::CreateTags),

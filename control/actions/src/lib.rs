@@ -21,9 +21,15 @@ mod context;
 mod dhcp_options;
 mod dispatch;
 mod filter;
+mod host_report;
+mod image;
+mod instance;
+mod instance_type;
 mod internet_gateway;
+mod key_pair;
 mod lookup;
 mod network_acl;
+mod network_interface;
 mod page;
 mod place;
 mod provision;
@@ -36,12 +42,16 @@ mod settings;
 mod subnet;
 mod tag;
 mod tag_spec;
+mod volume;
 mod vpc;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use context::Context;
+pub use host_report::plan_report;
 pub use place::{ZoneFacts, zones_of};
 pub use provision::plan_provision;
 pub use reset::{plan_expiry, plan_reset};

@@ -72,7 +72,9 @@ pub(super) enum ImportError {
 pub(super) fn generate(key_type: KeyType, seed: [u8; 32]) -> Result<(PublicHalf, String), String> {
     let mut rng = ChaCha20Rng::from_seed(seed);
     match key_type {
-        KeyType::Rsa => RsaPrivateKey::new(&mut rng, RSA_BITS).map_err(|e| e.to_string()).and_then(|key| rsa_pair(&key)),
+        KeyType::Rsa => {
+            RsaPrivateKey::new(&mut rng, RSA_BITS).map_err(|e| e.to_string()).and_then(|key| rsa_pair(&key))
+        }
         KeyType::Ed25519 => {
             let key = PrivateKey::random(&mut rng, Algorithm::Ed25519).map_err(|e| e.to_string())?;
             let pem = key.to_openssh(LineEnding::LF).map_err(|e| e.to_string())?;

@@ -1,0 +1,84 @@
+//! What a host's report changes in the world: the other half of the instances' state machine.
+//!
+//! | report | in | becomes |
+//! |---|---|---|
+//! | running | pending | running |
+//! | stopped | stopping | stopped |
+//! | stopped | pending, running | stopped or shutting-down, as the instance's shutdown behaviour says |
+//! | terminated | shutting-down | terminated, its ENIs deleted or free |
+//! | failed | pending, first boot | terminated, as a launch that fails on AWS |
+//! | failed | pending or running, later boot; stopping | stopped |
+//!
+//! Anything else, and every report about another boot than the one asked for, is out of date and changes nothing.
+
+use crate::instance::FIRST_BOOT;
+use gp_compile::{HostReport, InstanceOutcome};
+use gp_model::{Change, Instance, InstanceState, RecordKey, StateReason, Timestamp, World};
+
+/// The changes to the region's world that follow from a report about it.
+pub fn plan_report(world: &World, report: &HostReport, now: Timestamp) -> Vec<Change> {
+    let HostReport::Instance { region, instance, boot, outcome } = report else { return Vec::new() };
+    let Some(before) = world.instance(*instance).filter(|i| *region == world.region && i.boot == *boot) else {
+        return Vec::new();
+    };
+    let mut after = (**before).clone();
+    advance(&mut after, outcome, now);
+    if after == **before {
+        return Vec::new();
+    }
+    let mut changes = if after.state == InstanceState::Terminated { release_enis(world, &after) } else { Vec::new() };
+    changes.push(Change::Put(after.into()));
+    changes
+}
+
+fn advance(instance: &mut Instance, outcome: &InstanceOutcome, now: Timestamp) {
+    use InstanceState::{Pending, Running, ShuttingDown, Stopped, Stopping};
+    match (outcome, instance.state) {
+        (InstanceOutcome::Running, Pending) => {
+            instance.state = Running;
+            instance.state_reason = None;
+        }
+        (InstanceOutcome::Stopped, Stopping) => instance.state = Stopped,
+        (InstanceOutcome::Stopped, Pending | Running) => shut_down_from_inside(instance),
+        (InstanceOutcome::Terminated, ShuttingDown) => terminate(instance, now),
+        (InstanceOutcome::Failed { reason }, Pending) if instance.boot <= FIRST_BOOT => {
+            instance.state_reason = Some(internal_error(reason));
+            terminate(instance, now);
+        }
+        (InstanceOutcome::Failed { reason }, Pending | Running | Stopping) => {
+            instance.state_reason = Some(internal_error(reason));
+            instance.state = Stopped;
+        }
+        _ => {}
+    }
+}
+
+/// The instance ended by itself.
+fn shut_down_from_inside(instance: &mut Instance) {
+    let code = "Client.InstanceInitiatedShutdown";
+    let message = format!("{code}: Instance initiated shutdown");
+    instance.state_reason = Some(StateReason { code: code.to_owned(), message });
+    instance.state_transition_reason = String::new();
+    instance.state =
+        if instance.shutdown_behavior == "terminate" { InstanceState::ShuttingDown } else { InstanceState::Stopped };
+}
+
+fn terminate(instance: &mut Instance, now: Timestamp) {
+    instance.state = InstanceState::Terminated;
+    instance.terminated_at = Some(now);
+}
+
+fn internal_error(reason: &str) -> StateReason {
+    let code = "Server.InternalError";
+    StateReason { code: code.to_owned(), message: format!("{code}: {reason}") }
+}
+
+/// ENIs leave an instance only when its host has let go of them, so that API and kernel agree.
+fn release_enis(world: &World, instance: &Instance) -> Vec<Change> {
+    let enis = world.enis_of_instance(instance.id);
+    let release = |eni: std::sync::Arc<gp_model::Eni>| match &eni.attachment {
+        Some(attachment) if attachment.delete_on_termination => Change::Delete(RecordKey::Eni(eni.id)),
+        _ => Change::Put(gp_model::Eni { attachment: None, ..(*eni).clone() }.into()),
+    };
+    enis.into_iter().map(release).collect()
+}

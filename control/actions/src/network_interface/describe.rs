@@ -1,0 +1,76 @@
+//! DescribeNetworkInterfaces and its filters.
+
+use super::view;
+use crate::Context;
+use crate::filter::{Filter, Tagged, each, one};
+use crate::page::Query;
+use gp_ec2::ApiError;
+use gp_ec2::shapes::{DescribeNetworkInterfacesRequest, DescribeNetworkInterfacesResult, NetworkInterface, Tag};
+
+impl Tagged for NetworkInterface {
+    fn tags(&self) -> &[Tag] {
+        &self.tag_set
+    }
+}
+
+/// A filter on a member of the attachment.
+macro_rules! attachment {
+    ($member:ident) => {
+        |eni| one(&eni.attachment.as_ref().and_then(|attachment| attachment.$member.clone()))
+    };
+}
+
+const FILTERS: &[Filter<NetworkInterface>] = &[
+    ("addresses.primary", |eni| each(&eni.private_ip_addresses, |address| address.primary)),
+    ("addresses.private-ip-address", |eni| private_addresses(eni)),
+    ("attachment.attach-time", attachment!(attach_time)),
+    ("attachment.attachment-id", attachment!(attachment_id)),
+    ("attachment.delete-on-termination", attachment!(delete_on_termination)),
+    ("attachment.device-index", attachment!(device_index)),
+    ("attachment.instance-id", attachment!(instance_id)),
+    ("attachment.instance-owner-id", attachment!(instance_owner_id)),
+    ("attachment.network-card-index", attachment!(network_card_index)),
+    ("attachment.status", attachment!(status)),
+    ("availability-zone", |eni| one(&eni.availability_zone)),
+    ("availability-zone-id", |eni| one(&eni.availability_zone_id)),
+    ("description", |eni| one(&eni.description)),
+    ("group-id", |eni| each(&eni.groups, |group| group.group_id.clone())),
+    ("group-name", |eni| each(&eni.groups, |group| group.group_name.clone())),
+    ("interface-type", |eni| one(&eni.interface_type)),
+    ("ipv6-addresses.ipv6-address", |eni| each(&eni.ipv6_addresses, |address| address.ipv6_address.clone())),
+    ("mac-address", |eni| one(&eni.mac_address)),
+    ("network-interface-id", |eni| one(&eni.network_interface_id)),
+    ("operator.managed", |eni| one(&eni.operator.as_ref().and_then(|operator| operator.managed))),
+    ("owner-id", |eni| one(&eni.owner_id)),
+    ("private-dns-name", |eni| one(&eni.private_dns_name)),
+    ("private-ip-address", |eni| private_addresses(eni)),
+    ("requester-id", |eni| one(&eni.requester_id)),
+    ("requester-managed", |eni| one(&eni.requester_managed)),
+    ("source-dest-check", |eni| one(&eni.source_dest_check)),
+    ("status", |eni| one(&eni.status)),
+    ("subnet-id", |eni| one(&eni.subnet_id)),
+    ("vpc-id", |eni| one(&eni.vpc_id)),
+];
+
+fn private_addresses(eni: &NetworkInterface) -> Vec<String> {
+    each(&eni.private_ip_addresses, |address| address.private_ip_address.clone())
+}
+
+/// # Errors
+/// `InvalidNetworkInterfaceID.NotFound`, and those of [`Context::list`].
+pub(crate) fn describe(
+    ctx: &Context<'_>,
+    request: &DescribeNetworkInterfacesRequest,
+) -> Result<DescribeNetworkInterfacesResult, ApiError> {
+    let enis = ctx.enis(&request.network_interface_ids)?;
+    let query = Query {
+        filters: &request.filters,
+        max_results: request.max_results,
+        next_token: &request.next_token,
+        ids: (!request.network_interface_ids.is_empty(), "networkInterfaceIdSet"),
+    };
+    let shapes = enis.iter().map(|eni| view::network_interface(ctx, eni));
+    let key = |eni: &NetworkInterface| eni.network_interface_id.clone().unwrap_or_default();
+    let (network_interfaces, next_token) = ctx.list(shapes, query, FILTERS, key)?;
+    Ok(DescribeNetworkInterfacesResult { network_interfaces, next_token })
+}

@@ -1,0 +1,32 @@
+//! Elastic network interfaces: their life, their addresses, and what they are attached to.
+//!
+//! An ENI that the API reports attached is attached: the server answers only when the host has done it, so the
+//! passing states `attaching` and `detaching` are never seen here. Source: EC2 user guide, "Elastic network
+//! interfaces"; EC2 API reference.
+
+mod address_request;
+mod assign;
+mod assign_ipv6;
+mod attach;
+mod attribute;
+mod create;
+mod describe;
+mod limits;
+mod new_eni;
+mod pool;
+mod view;
+
+pub(crate) use address_request::{AddressRequest, WireAddresses};
+pub(crate) use assign::{assign_private_ip_addresses, unassign_private_ip_addresses};
+pub(crate) use assign_ipv6::{assign_ipv6_addresses, unassign_ipv6_addresses};
+pub(crate) use attach::{attach, check_free, check_zone, detach};
+pub(crate) use attribute::{describe_attribute, modify_attribute, reset_attribute, set_groups};
+pub(crate) use create::{create, delete};
+pub(crate) use describe::describe;
+pub(crate) use limits::{AddressLimits, check_fits, check_places};
+pub(crate) use new_eni::{NewEni, NewEniError, connection_tracking, resolve_groups};
+pub(crate) use pool::AddressFault;
+pub(crate) use view::{attachment_status, group_identifiers, private_dns_name, private_domain, wire_time};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! A subnet's free addresses and prefixes: checks the ones that a caller names, draws the others at random.
+//!
+//! The caller must put what it takes into the world before it opens the next pool.
+
+use gp_ec2::ApiError;
+use gp_model::{ENI_IPV4_PREFIX_LEN, ENI_IPV6_PREFIX_LEN, Subnet, World, nth_v4, nth_v6, overlaps};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Draws from a block of 2^64 addresses never come near this many misses unless it is all but full.
+const IPV6_DRAWS: usize = 1000;
+
+/// Why an address can't be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AddressFault {
+    OutOfRange,
+    Reserved(IpAddr),
+    InUse(IpNet),
+    /// No free address.
+    Full,
+    /// No free prefix, though there may be addresses.
+    NoPrefix,
+    /// The subnet has no block of that family.
+    NoIpv4,
+    NoIpv6,
+}
+
+impl From<AddressFault> for ApiError {
+    fn from(fault: AddressFault) -> Self {
+        let refuse = |code: &'static str, message: String| ApiError::client(code, message);
+        match fault {
+            AddressFault::OutOfRange => {
+                refuse("InvalidParameterValue", "Address does not fall within the subnet's address range".to_owned())
+            }
+            AddressFault::Reserved(address) => {
+                refuse("InvalidParameterValue", format!("Address {address} is in subnet's reserved address range."))
+            }
+            AddressFault::InUse(net) => refuse("InvalidIPAddress.InUse", format!("Address {} is in use.", short(net))),
+            AddressFault::Full => {
+                let message = "The specified subnet does not have enough free addresses to satisfy the request.";
+                refuse("InsufficientFreeAddressesInSubnet", message.to_owned())
+            }
+            AddressFault::NoPrefix => {
+                let message = "The specified subnet does not have enough free cidr blocks to satisfy the request.";
+                refuse("InsufficientCidrBlocks", message.to_owned())
+            }
+            AddressFault::NoIpv4 => {
+                let message = "The specified subnet does not have an IPv4 CIDR block.";
+                refuse("InvalidParameterCombination", message.to_owned())
+            }
+            AddressFault::NoIpv6 => {
+                let message = "The specified subnet does not have an IPv6 CIDR block.";
+                refuse("InvalidParameterCombination", message.to_owned())
+            }
+        }
+    }
+}
+
+/// A single address without its length.
+fn short(net: IpNet) -> String {
+    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
+}
+
+/// What is free in a subnet, less what was taken from this pool.
+pub(super) struct Pool<'a> {
+    world: World,
+    subnet: &'a Subnet,
+    bits: &'a mut dyn FnMut() -> u128,
+    taken: BTreeSet<IpAddr>,
+    taken_prefixes: Vec<IpNet>,
+}
+
+impl<'a> Pool<'a> {
+    pub(super) fn new(world: World, subnet: &'a Subnet, bits: &'a mut dyn FnMut() -> u128) -> Self {
+        Self { world, subnet, bits, taken: BTreeSet::new(), taken_prefixes: Vec::new() }
+    }
+
+    // === Single addresses ===
+
+    /// Takes that address.
+    ///
+    /// # Errors
+    /// Why it can't be had.
+    pub(super) fn take(&mut self, address: IpAddr) -> Result<(), AddressFault> {
+        check_range(self.subnet, address)?;
+        if !self.is_free(address) {
+            return Err(AddressFault::InUse(IpNet::from(address)));
+        }
+        self.taken.insert(address);
+        Ok(())
+    }
+
+    /// Keeps addresses out of the draw that are dealt with elsewhere.
+    pub(super) fn reserve(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+        self.taken.extend(addresses);
+    }
+
+    /// Does nobody hold it?
+    fn is_free(&self, address: IpAddr) -> bool {
+        !self.taken.contains(&address)
+            && !self.taken_prefixes.iter().any(|prefix| prefix.contains(&address))
+            && self.world.eni_at(self.subnet.vpc, address).is_none()
+    }
+
+    /// Takes any free IPv4 address.
+    ///
+    /// # Errors
+    /// [`AddressFault::Full`], or [`AddressFault::NoIpv4`].
+    pub(super) fn draw_v4(&mut self) -> Result<Ipv4Addr, AddressFault> {
+        let net = self.subnet.cidr.ok_or(AddressFault::NoIpv4)?;
+        let size = block_count(u32::from(net.max_prefix_len() - net.prefix_len()));
+        let start = self.below(size);
+        let address = (0..size).map(|step| nth_v4(net, ((start + step) % size) as u32));
+        let free = |a: &Ipv4Addr| !self.subnet.is_reserved(IpAddr::V4(*a)) && self.is_free(IpAddr::V4(*a));
+        let address = { address }.find(free).ok_or(AddressFault::Full)?;
+        self.taken.insert(IpAddr::V4(address));
+        Ok(address)
+    }
+
+    /// Takes any free IPv6 address.
+    ///
+    /// # Errors
+    /// [`AddressFault::Full`], or [`AddressFault::NoIpv6`].
+    pub(super) fn draw_v6(&mut self) -> Result<Ipv6Addr, AddressFault> {
+        let net = self.subnet.ipv6_cidrs.first().ok_or(AddressFault::NoIpv6)?.cidr;
+        for _ in 0..IPV6_DRAWS {
+            let address = nth_v6(net, (self.bits)() & u128::from(net.hostmask()));
+            if self.take(IpAddr::V6(address)).is_ok() {
+                return Ok(address);
+            }
+        }
+        Err(AddressFault::Full)
+    }
+
+    // === Prefixes ===
+
+    /// Takes that prefix.
+    ///
+    /// # Errors
+    /// Why it can't be had.
+    pub(super) fn take_prefix(&mut self, prefix: IpNet) -> Result<(), AddressFault> {
+        if !self.subnet.blocks().any(|block| block.contains(&prefix)) {
+            return Err(AddressFault::OutOfRange);
+        }
+        if let Some(address) = self.reserved_in(prefix) {
+            return Err(AddressFault::Reserved(address));
+        }
+        if !self.is_free_prefix(prefix, &self.held()) {
+            return Err(AddressFault::InUse(prefix));
+        }
+        self.taken_prefixes.push(prefix);
+        Ok(())
+    }
+
+    /// The reserved addresses are the first four and the last of a block, so they stand at a prefix's ends.
+    fn reserved_in(&self, prefix: IpNet) -> Option<IpAddr> {
+        [prefix.network(), prefix.broadcast()].into_iter().find(|address| self.subnet.is_reserved(*address))
+    }
+
+    /// Every single address that an ENI of the subnet holds.
+    fn held(&self) -> BTreeSet<IpAddr> {
+        let enis = self.world.enis_of_subnet(self.subnet.id).filter_map(|id| self.world.eni(id));
+        enis.flat_map(|eni| eni.addresses()).chain(self.taken.iter().copied()).collect()
+    }
+
+    fn is_free_prefix(&self, prefix: IpNet, held: &BTreeSet<IpAddr>) -> bool {
+        self.world.eni_with_prefix(self.subnet.vpc, prefix).is_none()
+            && !self.taken_prefixes.iter().any(|taken| overlaps(taken, &prefix))
+            && held.range(prefix.network()..=prefix.broadcast()).next().is_none()
+    }
+
+    /// Takes any free /28.
+    ///
+    /// # Errors
+    /// [`AddressFault::NoPrefix`], or [`AddressFault::NoIpv4`].
+    pub(super) fn draw_v4_prefix(&mut self) -> Result<Ipv4Net, AddressFault> {
+        let net = self.subnet.cidr.ok_or(AddressFault::NoIpv4)?;
+        let room = ENI_IPV4_PREFIX_LEN.checked_sub(net.prefix_len()).ok_or(AddressFault::NoPrefix)?;
+        let nth = |n: u64| Ipv4Net::new_assert(nth_v4(net, (n as u32) << 4), ENI_IPV4_PREFIX_LEN);
+        self.draw_prefix(block_count(u32::from(room)), nth)
+    }
+
+    /// Takes any free /80.
+    ///
+    /// # Errors
+    /// [`AddressFault::NoPrefix`], or [`AddressFault::NoIpv6`].
+    pub(super) fn draw_v6_prefix(&mut self) -> Result<Ipv6Net, AddressFault> {
+        let net = self.subnet.ipv6_cidrs.first().ok_or(AddressFault::NoIpv6)?.cidr;
+        let room = ENI_IPV6_PREFIX_LEN.checked_sub(net.prefix_len()).ok_or(AddressFault::NoPrefix)?;
+        let nth = |n: u64| Ipv6Net::new_assert(nth_v6(net, u128::from(n) << 48), ENI_IPV6_PREFIX_LEN);
+        self.draw_prefix(block_count(u32::from(room)), nth)
+    }
+
+    fn draw_prefix<N: Into<IpNet> + Copy>(&mut self, count: u64, nth: impl Fn(u64) -> N) -> Result<N, AddressFault> {
+        let start = self.below(count);
+        let held = self.held();
+        let free = |prefix: &N| {
+            let prefix = (*prefix).into();
+            self.reserved_in(prefix).is_none() && self.is_free_prefix(prefix, &held)
+        };
+        let mut prefixes = (0..count).map(|step| nth((start + step) % count));
+        let prefix = prefixes.find(free).ok_or(AddressFault::NoPrefix)?;
+        self.taken_prefixes.push(prefix.into());
+        Ok(prefix)
+    }
+
+    fn below(&mut self, count: u64) -> u64 {
+        ((self.bits)() % u128::from(count)) as u64
+    }
+}
+
+/// # Errors
+/// Where the address is not one of the subnet's that an ENI may hold.
+pub(super) fn check_range(subnet: &Subnet, address: IpAddr) -> Result<(), AddressFault> {
+    if !subnet.contains(address) {
+        return Err(AddressFault::OutOfRange);
+    }
+    if subnet.is_reserved(address) {
+        return Err(AddressFault::Reserved(address));
+    }
+    Ok(())
+}
+
+/// Blocks of a size within one that is 2^`bits` times as large.
+fn block_count(bits: u32) -> u64 {
+    1 << bits.min(32)
+}
