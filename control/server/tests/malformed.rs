@@ -188,6 +188,8 @@ fn a_connection_is_kept_for_the_next_request() {
             answer.push_str(std::str::from_utf8(&piece[..read]).unwrap());
         }
     }
+    // But not for ever.
+    assert_eq!(read_all(&mut stream), "");
 }
 
 #[test]
