@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 /// A packet that has left its sender's half.
 pub(crate) struct Departed<'a> {
+    pub sender: EniId,
     pub receiver: &'a Eni,
     /// Set if the packet never left its subnet: then the receiver sees its sender's MAC address.
     pub within_subnet: Option<Mac>,
@@ -31,14 +32,17 @@ pub(crate) fn depart<'a>(journey: &mut Journey<'a>, ingress: EniId) -> Result<De
     if is_on_link(subnet, destination) {
         journey.step(Stage::Route, StepAction::Exempt, None, Detail::WithinSubnet);
         let receiver = find_receiver(journey, subnet)?;
-        return Ok(Departed { receiver, within_subnet: Some(sender.mac) });
+        return Ok(Departed { sender: sender.id, receiver, within_subnet: Some(sender.mac) });
     }
     journey.enter(Component::Subnet(subnet.id));
     network_acl::check(journey, subnet, Direction::Egress)?;
     journey.enter(Component::Router(subnet.vpc));
     journey.vpc(subnet.vpc)?;
     match route::check(journey, subnet)? {
-        RouteTarget::Local => Ok(Departed { receiver: find_receiver(journey, subnet)?, within_subnet: None }),
+        RouteTarget::Local => {
+            let receiver = find_receiver(journey, subnet)?;
+            Ok(Departed { sender: sender.id, receiver, within_subnet: None })
+        }
         RouteTarget::InternetGateway(id) => Err(internet_gateway::leave(journey, id, subnet.vpc)),
     }
 }

@@ -33,7 +33,7 @@ pub enum Detail {
     RelatedTo(FiveTuple),
     RuleAllows { tracked: bool },
     NoRuleAllows { groups: usize },
-    NoGroups,
+    OwnPacket,
     WithinSubnet,
     EntryAllows,
     EntryDenies,
@@ -43,7 +43,6 @@ pub enum Detail {
     GatewayGone,
     GatewayDetached,
     NoPublicAddress(IpAddr),
-    HeldBySubnet(IpAddr),
     Reserved(IpAddr),
     OwnDestination,
     DestinationNotChecked,
@@ -83,9 +82,10 @@ impl fmt::Display for Detail {
             Self::RuleAllows { tracked: false } => {
                 f.write_str("a rule allows it from or to anywhere, and another one its answers: not tracked")
             }
+            Self::NoRuleAllows { groups: 0 } => f.write_str("the ENI has no security group"),
             Self::NoRuleAllows { groups: 1 } => f.write_str("no rule of the ENI's security group allows it"),
             Self::NoRuleAllows { groups } => write!(f, "no rule of the ENI's {groups} security groups allows it"),
-            Self::NoGroups => f.write_str("the ENI has no security group"),
+            Self::OwnPacket => f.write_str("the ENI sends to itself"),
             Self::WithinSubnet => f.write_str("the packet stays inside the subnet"),
             Self::EntryAllows => f.write_str("the entry allows it"),
             Self::EntryDenies => f.write_str("the entry denies it"),
@@ -95,7 +95,6 @@ impl fmt::Display for Detail {
             Self::GatewayGone => f.write_str("the internet gateway does not exist any more"),
             Self::GatewayDetached => f.write_str("the internet gateway is not attached to the VPC"),
             Self::NoPublicAddress(address) => write!(f, "no public address belongs to {address}"),
-            Self::HeldBySubnet(address) => write!(f, "an ENI holds {address}"),
             Self::Reserved(address) => write!(f, "{address} is reserved in its subnet"),
             Self::OwnDestination => f.write_str("the destination address is the ENI's own"),
             Self::DestinationNotChecked => f.write_str("the destination address is foreign, and the check is off"),

@@ -20,8 +20,15 @@ pub(crate) struct Journey<'a> {
 
 /// The end of a journey. Stages return it as their `Err`, so that `?` leaves the list of stages.
 pub(crate) enum Stop {
-    Verdict(Verdict),
+    /// Boxed, as every stage's result has room for it.
+    Verdict(Box<Verdict>),
     Undecidable(TraceError),
+}
+
+impl From<Verdict> for Stop {
+    fn from(verdict: Verdict) -> Self {
+        Stop::Verdict(Box::new(verdict))
+    }
 }
 
 impl From<TraceError> for Stop {
@@ -98,7 +105,7 @@ impl<'a> Journey<'a> {
         detail: Detail,
     ) -> Stop {
         self.step(stage, StepAction::Drop, resource, detail);
-        Stop::Verdict(Verdict::Drop(Drop { reason, resource, missing: None }))
+        Verdict::Drop(Drop { reason, resource, missing: None }).into()
     }
 
     /// Ends the journey with a drop that an API call could have prevented.
@@ -106,7 +113,7 @@ impl<'a> Journey<'a> {
         let resource = missing.groups.first().map(|id| Resource::SecurityGroup { id: *id });
         let detail = Detail::NoRuleAllows { groups: missing.groups.len() };
         self.step(stage, StepAction::Drop, resource, detail);
-        Stop::Verdict(Verdict::Drop(Drop { reason, resource, missing: Some(missing) }))
+        Verdict::Drop(Drop { reason, resource, missing: Some(missing) }).into()
     }
 
     pub(crate) fn finish(self, ingress: EniId, end: Stop) -> Result<Path, TraceError> {
@@ -116,7 +123,7 @@ impl<'a> Journey<'a> {
             Stop::Verdict(verdict) => {
                 reads.sort_unstable();
                 reads.dedup();
-                Ok(Path { ingress, tuple: packet.tuple(), hops, verdict, effects, reads, cacheable })
+                Ok(Path { ingress, tuple: packet.tuple(), hops, verdict: *verdict, effects, reads, cacheable })
             }
         }
     }

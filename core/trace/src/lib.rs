@@ -10,22 +10,25 @@
 //! decision was possible.
 
 mod arrive;
-mod connection;
+pub mod connection;
 mod depart;
 mod detail;
 mod drop_reason;
+pub mod explain;
 mod journey;
 mod neighborhood;
 mod path;
+mod question;
 mod read;
 mod stage;
 mod traffic;
 
-pub use connection::{Connection, Connections, NoConnections};
+pub use connection::{Activity, Connection, Connections, DirectionActivity, NoConnections, idle_timeout_secs};
 pub use detail::Detail;
 pub use drop_reason::DropReason;
 pub use neighborhood::{ROUTER_LINK_LOCAL, neighbor_mac, resolver_ipv4, router_ipv4, router_mac};
 pub use path::*;
+pub use question::{ParseProbeError, Probe, Why, question, why};
 pub use read::Read;
 pub use stage::Stage;
 
@@ -33,11 +36,13 @@ use gp_model::{EniId, Timestamp, World};
 use gp_wire::Packet;
 use journey::{Journey, Stop};
 
-/// Why no decision was possible. Neither is the packet's fault.
+/// Why no decision was possible. Never the packet's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TraceError {
     #[error("{0} is not in this world")]
     UnknownEni(EniId),
+    #[error("{0} has no address to send to {1} from")]
+    NoSourceAddress(EniId, std::net::IpAddr),
     #[error("the world names an entity that it does not hold: {0:?}")]
     Dangling(Read),
 }

@@ -163,7 +163,7 @@ fn checked_fragment(fragment: Fragment, payload: &[u8]) -> Result<Option<Fragmen
     if fragment.offset == 0 && !fragment.more {
         return Ok(None);
     }
-    let uneven = fragment.more && payload.len() % FRAGMENT_UNIT_BYTES != 0;
+    let uneven = fragment.more && !payload.len().is_multiple_of(FRAGMENT_UNIT_BYTES);
     // IP caps the payload at 64 KiB, so the sum stays far below 32 bits.
     let too_long = fragment.offset + payload.len() as u32 > MAX_DATAGRAM_BYTES;
     if uneven || too_long { Err(ParseError::Malformed("fragment")) } else { Ok(Some(fragment)) }

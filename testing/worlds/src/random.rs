@@ -37,6 +37,8 @@ struct Shape {
 
 const PORTS: [u16; 8] = [0, 22, 53, 80, 443, 8080, 40000, 65535];
 const PORT_RANGES: [&str; 8] = ["*", "*", "22", "80", "443", "80-443", "1024-65535", "53"];
+const BLOCKS: [&str; 7] =
+    ["0.0.0.0/0", "0.0.0.0/0", "::/0", "10.0.0.0/16", "10.0.1.0/24", "10.0.0.10/32", "2001:db8:0:1::/64"];
 const SPECIAL_IPV4: [&str; 12] = [
     "10.0.0.1",
     "10.0.0.2",
@@ -276,7 +278,7 @@ fn traffic(rng: &mut Rng) -> String {
 }
 
 fn block(rng: &mut Rng) -> &'static str {
-    *rng.pick(&["0.0.0.0/0", "0.0.0.0/0", "::/0", "10.0.0.0/16", "10.0.1.0/24", "10.0.0.10/32", "2001:db8:0:1::/64"])
+    rng.pick(&BLOCKS)
 }
 
 /// One packet's text, in parts, so that it can be answered.

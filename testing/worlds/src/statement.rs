@@ -26,7 +26,8 @@ const TAG_NAME: &str = "Name";
 /// Id bits that follow from a kind and a name (FNV-1a, 128 bits).
 pub(crate) fn bits(kind: &str, name: &str) -> u128 {
     let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    for byte in kind.bytes().chain([b' ']).chain(name.bytes()) {
+    // The last bytes of a text would leave the upper bits alone; the zeros spread them.
+    for byte in kind.bytes().chain([b' ']).chain(name.bytes()).chain([0; 8]) {
         hash = (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
     }
     hash ^ (hash >> 60)

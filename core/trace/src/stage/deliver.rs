@@ -27,5 +27,5 @@ pub(crate) fn deliver(journey: &mut Journey<'_>, receiver: &Eni, src_mac: Mac) -
     }
     let dst_mac = receiver.mac;
     journey.step(Stage::Deliver, StepAction::Deliver, None, Detail::ToGuest { src_mac, dst_mac });
-    Stop::Verdict(Verdict::Deliver { eni: receiver.id, src_mac, dst_mac })
+    Verdict::Deliver { eni: receiver.id, src_mac, dst_mac }.into()
 }

@@ -88,7 +88,7 @@ fn neighbor(journey: &mut Journey<'_>, sender: &Eni, subnet: &Subnet, target: Ip
     match neighborhood.mac_of(target, &mut |read| journey.read(read)) {
         Some(mac) => {
             journey.step(Stage::LocalService, StepAction::Deliver, None, Detail::Neighbor { target, mac });
-            Stop::Verdict(Verdict::LocalService(service))
+            Verdict::LocalService(service).into()
         }
         None => journey.drop(
             Stage::LocalService,
@@ -106,7 +106,7 @@ fn announcement(journey: &mut Journey<'_>) -> Stop {
 fn answer(journey: &mut Journey<'_>, service: LocalService) -> Stop {
     journey.depends_on_more_than_the_tuple();
     journey.step(Stage::LocalService, StepAction::Deliver, None, Detail::Answered(service));
-    Stop::Verdict(Verdict::LocalService(service))
+    Verdict::LocalService(service).into()
 }
 
 fn is_dhcp(packet: &IpPacket, subnet: &Subnet) -> bool {

@@ -1,0 +1,135 @@
+//! What must hold in every world, for every packet and after every change; tried on random ones. A failure prints the
+//! world, the packet and the change as text.
+
+use gp_model::Timestamp;
+use gp_trace::{Effect, Path, Read, TraceError, Verdict, trace};
+use gp_wire::{Packet, build, parse};
+use gp_worlds::random::RandomWorld;
+use gp_worlds::{Rng, Scenario};
+use std::collections::BTreeSet;
+
+const SEEDS: u64 = 400;
+const PACKETS: usize = 40;
+
+/// Sends random packets through random worlds and shows `check` each one with the scenario as it was before.
+fn for_each_packet(mut check: impl FnMut(&RandomWorld, &Scenario, &str, &Path, &mut Rng)) {
+    for seed in 0..SEEDS {
+        let world = RandomWorld::new(seed);
+        let mut scenario = world.scenario();
+        let mut rng = Rng::new(seed);
+        for text in world.packets(&mut rng, PACKETS) {
+            let path = scenario.trace(&text).unwrap();
+            check(&world, &scenario, &text, &path, &mut rng);
+            scenario.connections.apply(&path);
+        }
+    }
+}
+
+fn retrace(scenario: &Scenario, eni: gp_model::EniId, packet: &Packet) -> Result<Path, TraceError> {
+    trace(&scenario.world, &scenario.connections, eni, packet, Timestamp(0))
+}
+
+/// What a cache of paths replays.
+fn answer(path: &Result<Path, TraceError>) -> Option<(&Verdict, &[Effect], bool)> {
+    path.as_ref().ok().map(|path| (path.verdict(), path.effects(), path.is_cacheable()))
+}
+
+#[test]
+fn a_change_that_alters_an_answer_touches_one_of_its_reads() {
+    let (mut altered, mut touched) = (0, 0);
+    for_each_packet(|world, scenario, text, path, rng| {
+        let sent = scenario.packet(text).unwrap();
+        let mut changed = scenario.clone();
+        let statement = world.change(rng);
+        let changes = changed.apply(&statement).unwrap();
+        let invalidated: BTreeSet<Read> =
+            changes.iter().flat_map(|c| Read::from_change(c.old.as_ref(), c.new.as_ref())).collect();
+        let before = Ok(path.clone());
+        let after = retrace(&changed, sent.eni, &sent.packet);
+        let is_touched = path.reads().iter().any(|read| invalidated.contains(read));
+        touched += usize::from(is_touched);
+        if answer(&before) != answer(&after) {
+            altered += 1;
+            assert!(
+                is_touched,
+                "{}\n{text}\n{statement}\nbefore {:?}\nafter {after:?}\nreads {:?}\ninvalidated {invalidated:?}",
+                world.text,
+                path.verdict(),
+                path.reads()
+            );
+        }
+    });
+    // Neither always nor never: otherwise this would prove nothing.
+    let all = SEEDS as usize * PACKETS;
+    assert!(altered > all / 50 && touched < all * 2 / 3, "{altered} altered, {touched} touched of {all}");
+}
+
+#[test]
+fn a_packet_sent_again_is_part_of_the_connections_it_opened() {
+    for_each_packet(|world, scenario, text, path, _| {
+        let mut later = scenario.clone();
+        later.connections.apply(path);
+        let again = later.trace(text).unwrap();
+        assert_eq!(again.verdict(), path.verdict(), "{}\n{text}", world.text);
+        let is_reopened = |effect: &Effect| path.effects().contains(effect);
+        assert!(!again.effects().iter().any(is_reopened), "{}\n{text}", world.text);
+    });
+}
+
+#[test]
+fn groups_let_the_answer_to_a_delivered_packet_pass() {
+    let mut answers = 0;
+    for_each_packet(|world, scenario, text, path, _| {
+        let sent = scenario.packet(text).unwrap();
+        let (Verdict::Deliver { eni, .. }, Packet::Ip(packet)) = (path.verdict(), &sent.packet) else { return };
+        let sender = scenario.world.eni(sent.eni).unwrap();
+        // Errors open nothing, fragments have no ports, and a foreign source's answer goes elsewhere.
+        if packet.related.is_some() || packet.fragment.is_some() || !sender.holds(packet.tuple.src) {
+            return;
+        }
+        let mut later = scenario.clone();
+        later.connections.apply(path);
+        let receiver = later.world.eni(*eni).unwrap();
+        let mut answer = packet.clone();
+        (answer.src_mac, answer.tuple) = (receiver.mac, packet.tuple.reversed());
+        let back = retrace(&later, *eni, &Packet::Ip(answer)).unwrap();
+        answers += 1;
+        if let Verdict::Drop(drop) = back.verdict() {
+            assert!(drop.missing.is_none(), "{}\n{text}\n{back:?}", world.text);
+        }
+    });
+    assert!(answers > 1000);
+}
+
+#[test]
+fn nothing_crosses_from_one_vpc_to_another() {
+    for_each_packet(|world, scenario, text, path, _| {
+        if let Verdict::Deliver { eni, dst_mac, .. } = path.verdict() {
+            let (sender, receiver) = (scenario.world.eni(path.ingress()).unwrap(), scenario.world.eni(*eni).unwrap());
+            assert_eq!(sender.vpc, receiver.vpc, "{}\n{text}", world.text);
+            assert_eq!(*dst_mac, receiver.mac);
+        }
+    });
+}
+
+/// Whatever bytes a guest sends: an answer, never a panic, and never someone else's MAC address let through.
+#[test]
+fn any_bytes_of_a_guest_get_an_answer() {
+    for_each_packet(|_, scenario, text, _, rng| {
+        let sent = scenario.packet(text).unwrap();
+        let mut frame = build::emit(&sent.packet);
+        for _ in 0..rng.between(1, 8) {
+            let index = rng.below(frame.len());
+            frame[index] = rng.next_u64() as u8;
+        }
+        frame.truncate(rng.between(0, frame.len() + 1));
+        let Ok(packet) = parse(&frame) else { return };
+        let path = retrace(scenario, sent.eni, &packet).unwrap();
+        let own = scenario.world.eni(sent.eni).unwrap().mac;
+        let src_mac = match &packet {
+            Packet::Arp(arp) => arp.src_mac,
+            Packet::Ip(packet) => packet.src_mac,
+        };
+        assert!(src_mac == own || matches!(path.verdict(), Verdict::Drop(_)));
+    });
+}
