@@ -46,6 +46,8 @@ mod volume;
 mod vpc;
 
 #[cfg(test)]
+mod random_calls;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -189,3 +189,88 @@ const FILTERS: &[Filter<Row>] = &[
     ("resource-type", |r| vec![r.resource_type.to_owned()]),
     ("value", |r| one(&r.tag[0].value)),
 ];
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Lab, values};
+
+    #[test]
+    fn tags_are_set_overwritten_listed_and_taken_away() {
+        let mut lab = Lab::new();
+        let vpc = lab.get("Action=DescribeVpcs", "vpcId");
+        let rules = lab.all("Action=DescribeSecurityGroupRules", "securityGroupRuleId");
+        let [one, two] = rules.as_slice() else { panic!("the default group has two rules: {rules:?}") };
+        let create = |value: &str| {
+            format!(
+                "Action=CreateTags&ResourceId.1={one}&ResourceId.2={two}&ResourceId.3={vpc}&Tag.1.Key=Name\
+                 &Tag.1.Value={value}&Tag.2.Key=empty"
+            )
+        };
+        lab.xml(&create("old"));
+        lab.xml(&create("new"));
+        let xml = lab.xml("Action=DescribeTags");
+        let kinds =
+            ["security-group-rule", "security-group-rule", "security-group-rule", "security-group-rule", "vpc", "vpc"];
+        assert_eq!(values(&xml, "resourceType"), kinds);
+        let of_vpc = format!("Action=DescribeTags&Filter.1.Name=resource-id&Filter.1.Value.1={vpc}");
+        assert_eq!(lab.all(&of_vpc, "key"), ["Name", "empty"]);
+        let named = "Action=DescribeTags&Filter.1.Name=tag:Name&Filter.1.Value.1=ne*&Filter.2.Name=resource-type\
+                     &Filter.2.Value.1=vpc";
+        assert_eq!(lab.all(named, "value"), ["new"]);
+        assert_eq!(lab.all("Action=DescribeVpcs&Filter.1.Name=tag:Name&Filter.1.Value.1=new", "vpcId"), [vpc.as_str()]);
+        assert_eq!(lab.all("Action=DescribeVpcs&Filter.1.Name=tag-key&Filter.1.Value.1=empty", "vpcId").len(), 1);
+
+        lab.xml(&format!("Action=DeleteTags&ResourceId.1={vpc}&Tag.1.Key=Name&Tag.1.Value=old&Tag.2.Key=absent"));
+        assert_eq!(lab.all(&of_vpc, "key"), ["Name", "empty"], "another value stays");
+        lab.xml(&format!("Action=DeleteTags&ResourceId.1={vpc}&Tag.1.Key=Name"));
+        assert_eq!(lab.all(&of_vpc, "key"), ["empty"]);
+        lab.xml(&format!("Action=DeleteTags&ResourceId.1={vpc}&ResourceId.2={one}"));
+        assert_eq!(lab.all("Action=DescribeTags", "resourceId"), [two.as_str(), two.as_str()]);
+    }
+
+    #[test]
+    fn tags_page() {
+        let mut lab = Lab::new();
+        let vpc = lab.get("Action=DescribeVpcs", "vpcId");
+        let tags: String = (1..=7).map(|i| format!("&Tag.{i}.Key=k{i}&Tag.{i}.Value=v")).collect();
+        lab.xml(&format!("Action=CreateTags&ResourceId.1={vpc}{tags}"));
+        let first = lab.xml("Action=DescribeTags&MaxResults=5");
+        assert_eq!(values(&first, "key").len(), 5);
+        let token = &values(&first, "nextToken")[0];
+        assert_eq!(lab.all(&format!("Action=DescribeTags&MaxResults=5&NextToken={token}"), "key"), ["k6", "k7"]);
+    }
+
+    #[test]
+    fn bad_tags_are_refused_and_none_is_set() {
+        let mut lab = Lab::new();
+        let vpc = lab.get("Action=DescribeVpcs", "vpcId");
+        let create = |rest: &str| format!("Action=CreateTags&ResourceId.1={vpc}{rest}");
+        let many: String = (1..=51).map(|i| format!("&Tag.{i}.Key=k{i}&Tag.{i}.Value=v")).collect();
+        let (long_key, long_value) = ("k".repeat(129), "v".repeat(257));
+        lab.refuses(&[
+            ("Action=CreateTags&Tag.1.Key=a", "MissingParameter"),
+            (&create(""), "MissingParameter"),
+            (&create("&Tag.1.Key=aws:x&Tag.1.Value=y"), "InvalidParameterValue: Tag keys starting with 'aws:'"),
+            (&create("&Tag.1.Key=AWS:x&Tag.1.Value=y"), "InvalidParameterValue"),
+            (&create("&Tag.1.Key=&Tag.1.Value=y"), "InvalidParameterValue"),
+            (&create(&format!("&Tag.1.Key={long_key}")), "InvalidParameterValue"),
+            (&create(&format!("&Tag.1.Key=a&Tag.1.Value={long_value}")), "InvalidParameterValue"),
+            (&create("&Tag.1.Key=a&Tag.2.Key=a"), "InvalidParameterValue: Duplicate tag key 'a' specified."),
+            (&create(&many), "TagLimitExceeded"),
+            (&create("&ResourceId.2=vpc-00000000000000fff&Tag.1.Key=a"), "InvalidVpcID.NotFound"),
+            (&create("&ResourceId.2=thing&Tag.1.Key=a"), "InvalidID: The ID 'thing' is not valid"),
+            (&create("&ResourceId.2=sgr-00000000000000fff&Tag.1.Key=a"), "InvalidSecurityGroupRuleId.NotFound"),
+            (&create("&ResourceId.2=vol-00000000000000fff&Tag.1.Key=a"), "UnsupportedOperation"),
+            (
+                "Action=CreateVpc&CidrBlock=10.0.0.0/16&TagSpecification.1.ResourceType=subnet\
+                 &TagSpecification.1.Tag.1.Key=a",
+                "InvalidParameterValue: 'subnet' is not a valid taggable resource type for this operation.",
+            ),
+            (
+                "Action=CreateVpc&CidrBlock=10.0.0.0/16&TagSpecification.1.ResourceType=vpc",
+                "InvalidParameterValue: Tag specification must have at least one tag",
+            ),
+        ]);
+        assert_eq!(lab.all("Action=DescribeTags", "key"), Vec::<String>::new());
+    }
+}

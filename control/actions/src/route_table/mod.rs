@@ -7,3 +7,6 @@ mod describe;
 pub(crate) use association::{associate, disassociate, replace_association};
 pub(crate) use create::{create, delete};
 pub(crate) use describe::describe;
+
+#[cfg(test)]
+mod tests;

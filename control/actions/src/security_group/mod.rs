@@ -67,3 +67,6 @@ fn in_default_vpc(ctx: &Context<'_>, name: &str) -> Result<Arc<SecurityGroup>, A
 fn no_default_vpc() -> ApiError {
     ApiError::client("VPCIdNotSpecified", "No default VPC for this user")
 }
+
+#[cfg(test)]
+mod tests;

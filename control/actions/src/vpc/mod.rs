@@ -13,3 +13,6 @@ pub(crate) use create::{create, create_default};
 pub(crate) use delete::delete;
 pub(crate) use describe::describe;
 pub(crate) use make::{NewVpc, make};
+
+#[cfg(test)]
+mod tests;
