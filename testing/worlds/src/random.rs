@@ -278,7 +278,7 @@ fn traffic(rng: &mut Rng) -> String {
 }
 
 fn block(rng: &mut Rng) -> &'static str {
-    rng.pick(&BLOCKS)
+    BLOCKS[rng.below(BLOCKS.len())]
 }
 
 /// One packet's text, in parts, so that it can be answered.
