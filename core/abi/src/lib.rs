@@ -28,7 +28,8 @@ shared_constants! {
     pub const UPCALL_MAGIC: u32 = 0x4750_5550;
     /// The flow table has no entry.
     pub const CAUSE_MISS: u32 = 1;
-    /// ARP, IPv6 neighbour discovery, fragments, extension headers, and whatever the program doesn't parse.
+    /// ARP, IPv6 neighbour discovery, ICMP errors, fragments, extension headers, and whatever the program doesn't
+    /// parse.
     pub const CAUSE_SLOW: u32 = 2;
     /// A SYN on a flow that has seen FIN or RST: the connection may be a new one.
     pub const CAUSE_REOPEN: u32 = 3;

@@ -1,6 +1,6 @@
 //! Path → flow entry: what the fast path replays.
 
-use crate::key::key;
+use crate::key::{is_looked_up, key};
 use bytemuck::Zeroable;
 use gp_abi::{ACTION_DELIVER, ACTION_DROP, FlowKey, FlowValue};
 use gp_model::{EniId, Mac};
@@ -41,10 +41,10 @@ pub struct FlowEntry {
 }
 
 impl FlowEntry {
-    /// `None` where the path may not be replayed (fragments, local services), or where one of its ENIs has no interface
-    /// on this host.
+    /// `None` where the path may not be replayed (fragments, local services, ICMP errors), or where one of its ENIs has
+    /// no interface on this host.
     pub fn from_path(path: &Path, host_sides: &impl HostSides) -> Option<Self> {
-        if !path.is_cacheable() {
+        if !path.is_cacheable() || !is_looked_up(&path.tuple()) {
             return None;
         }
         let sender = host_sides.host_side(path.ingress())?;

@@ -2,34 +2,44 @@
 
 use gp_abi::FlowKey;
 use gp_model::Mac;
-use gp_wire::{FiveTuple, IpPacket, Packet, icmp, protocol};
+use gp_wire::{FiveTuple, Packet, icmp, protocol};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The key that the fast path looks up for this packet from the ENI with this host side. `None` where it looks nothing
-/// up: for ARP, neighbour discovery and fragments.
+/// up: for ARP, neighbour discovery, ICMP errors and fragments.
 ///
-/// A packet with IPv6 extension headers is sent to user space too, but [`IpPacket`] doesn't tell; its key is that of the
-/// same packet without them.
+/// A packet with IPv6 extension headers is sent to user space too, but [`IpPacket`](gp_wire::IpPacket) doesn't tell;
+/// its key is that of the same packet without them.
 pub fn key_of(packet: &Packet, ifindex: u32) -> Option<FlowKey> {
     match packet {
-        Packet::Ip(ip) if !is_slow(ip) => Some(key(&ip.tuple, ip.src_mac, ifindex)),
+        Packet::Ip(ip) if ip.fragment.is_none() && is_looked_up(&ip.tuple) => Some(key(&ip.tuple, ip.src_mac, ifindex)),
         _ => None,
     }
 }
 
-fn is_slow(packet: &IpPacket) -> bool {
-    let FiveTuple { protocol, src, dst, .. } = packet.tuple;
-    let other_family = match protocol {
-        protocol::ICMP => src.is_ipv6(),
-        protocol::ICMPV6 => src.is_ipv4(),
-        _ => false,
-    };
-    packet.fragment.is_some() || other_family || is_neighbor_discovery(&packet.tuple) || src.is_ipv4() != dst.is_ipv4()
+/// Does the fast path look packets of this tuple up?
+pub(crate) fn is_looked_up(tuple: &FiveTuple) -> bool {
+    let icmp_type = (tuple.dst_port >> 8) as u8;
+    match (tuple.protocol, tuple.src, tuple.dst) {
+        (protocol::ICMP, IpAddr::V4(_), IpAddr::V4(_)) => !is_slow_icmp(icmp_type),
+        (protocol::ICMPV6, IpAddr::V6(_), IpAddr::V6(_)) => !is_slow_icmpv6(icmp_type),
+        (protocol::ICMP | protocol::ICMPV6, _, _) => false,
+        (_, src, dst) => src.is_ipv4() == dst.is_ipv4(),
+    }
 }
 
-fn is_neighbor_discovery(tuple: &FiveTuple) -> bool {
-    let discovery = icmp::V6_ROUTER_SOLICITATION..=icmp::V6_REDIRECT;
-    tuple.protocol == protocol::ICMPV6 && tuple.icmp_type().is_some_and(|icmp_type| discovery.contains(&icmp_type))
+/// Errors belong to the connection of the packet that they quote, and so to more than their own tuple.
+pub(crate) fn is_slow_icmp(icmp_type: u8) -> bool {
+    matches!(icmp_type, icmp::DESTINATION_UNREACHABLE | icmp::TIME_EXCEEDED | icmp::PARAMETER_PROBLEM)
+}
+
+/// Errors, as above, and neighbour discovery, which user space answers.
+pub(crate) fn is_slow_icmpv6(icmp_type: u8) -> bool {
+    matches!(
+        icmp_type,
+        icmp::V6_DESTINATION_UNREACHABLE..=icmp::V6_PARAMETER_PROBLEM
+            | icmp::V6_ROUTER_SOLICITATION..=icmp::V6_REDIRECT
+    )
 }
 
 pub(crate) fn key(tuple: &FiveTuple, src_mac: Mac, ifindex: u32) -> FlowKey {

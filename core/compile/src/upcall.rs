@@ -7,7 +7,8 @@ use gp_abi::{CAUSE_MISS, CAUSE_REOPEN, CAUSE_SLOW, UPCALL_MAGIC, UpcallHeader};
 pub enum Cause {
     /// The flow table has no entry.
     Miss,
-    /// The fast path doesn't parse it: ARP, neighbour discovery, fragments, extension headers, whatever is malformed.
+    /// The fast path doesn't parse it: ARP, neighbour discovery, ICMP errors, fragments, extension
+    /// headers, whatever is malformed.
     Slow,
     /// A SYN on a flow that has seen FIN or RST: the connection may be a new one.
     Reopen,

@@ -36,6 +36,11 @@ enum gp_parsed {
 
 #define GP_ICMP_ECHO_REPLY 0
 #define GP_ICMP_ECHO_REQUEST 8
+#define GP_ICMP_UNREACHABLE 3
+#define GP_ICMP_TIME_EXCEEDED 11
+#define GP_ICMP_PARAMETER_PROBLEM 12
+#define GP_ICMPV6_ERROR_FIRST 1
+#define GP_ICMPV6_ERROR_LAST 4
 #define GP_ICMPV6_ECHO_REQUEST 128
 #define GP_ICMPV6_ECHO_REPLY 129
 /* Router solicitation to redirect: neighbour discovery (RFC 4861), answered by user space. */
@@ -85,6 +90,18 @@ static __always_inline int gp_parse_udp(struct gp_packet *packet, void *at, void
 	return GP_PARSED;
 }
 
+/* Errors belong to the connection of the packet that they quote, and so to more than their own 5-tuple. */
+static __always_inline int gp_is_slow_icmp(__u8 type)
+{
+	return type == GP_ICMP_UNREACHABLE || type == GP_ICMP_TIME_EXCEEDED || type == GP_ICMP_PARAMETER_PROBLEM;
+}
+
+static __always_inline int gp_is_slow_icmpv6(__u8 type)
+{
+	return (type >= GP_ICMPV6_ERROR_FIRST && type <= GP_ICMPV6_ERROR_LAST) ||
+	       (type >= GP_ICMPV6_ND_FIRST && type <= GP_ICMPV6_ND_LAST);
+}
+
 static __always_inline int gp_parse_icmp(struct gp_packet *packet, void *at, void *end, __u32 bytes)
 {
 	struct gp_icmp *icmp = at;
@@ -95,10 +112,12 @@ static __always_inline int gp_parse_icmp(struct gp_packet *packet, void *at, voi
 	if ((void *)(icmp + 1) > end)
 		return GP_SHORT;
 	if (packet->key.protocol == IPPROTO_ICMPV6) {
-		if (icmp->type >= GP_ICMPV6_ND_FIRST && icmp->type <= GP_ICMPV6_ND_LAST)
+		if (gp_is_slow_icmpv6(icmp->type))
 			return GP_SLOW;
 		echo = icmp->type == GP_ICMPV6_ECHO_REQUEST || icmp->type == GP_ICMPV6_ECHO_REPLY;
 	} else {
+		if (gp_is_slow_icmp(icmp->type))
+			return GP_SLOW;
 		echo = icmp->type == GP_ICMP_ECHO_REQUEST || icmp->type == GP_ICMP_ECHO_REPLY;
 	}
 	packet->key.src_port = echo ? gp_ntohs(icmp->id) : 0;

@@ -2,6 +2,7 @@
 //!
 //! Not gp-wire's parser: this one must give up where the kernel program gives up.
 
+use crate::key::{is_slow_icmp, is_slow_icmpv6};
 use gp_abi::FlowKey;
 use gp_wire::{icmp, protocol};
 
@@ -134,14 +135,11 @@ fn parse_udp(bytes: &[u8]) -> Option<Transport> {
 
 fn parse_icmp(protocol: u8, bytes: &[u8]) -> Option<Transport> {
     let [icmp_type, code, _, _, i0, i1, _, _] = *bytes.first_chunk::<ICMP_HEADER_BYTES>()?;
-    if protocol == protocol::ICMPV6 && (icmp::V6_ROUTER_SOLICITATION..=icmp::V6_REDIRECT).contains(&icmp_type) {
-        return None;
-    }
-    let is_echo = match protocol {
-        protocol::ICMP => matches!(icmp_type, icmp::ECHO_REQUEST | icmp::ECHO_REPLY),
-        _ => matches!(icmp_type, icmp::V6_ECHO_REQUEST | icmp::V6_ECHO_REPLY),
+    let (is_slow, is_echo) = match protocol {
+        protocol::ICMP => (is_slow_icmp(icmp_type), matches!(icmp_type, icmp::ECHO_REQUEST | icmp::ECHO_REPLY)),
+        _ => (is_slow_icmpv6(icmp_type), matches!(icmp_type, icmp::V6_ECHO_REQUEST | icmp::V6_ECHO_REPLY)),
     };
-    Some(Transport {
+    (!is_slow).then_some(Transport {
         src_port: if is_echo { u16::from_be_bytes([i0, i1]) } else { 0 },
         dst_port: u16::from_be_bytes([icmp_type, code]),
         tcp_flags: 0,
