@@ -16,6 +16,26 @@ const SERVICES: [IpNet; 2] = [
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32)),
 ];
 
+/// Destinations and targets that CreateRoute and ReplaceRoute share and that don't exist here.
+macro_rules! beyond_gateways {
+    ($request:ident) => {
+        [
+            ("DestinationPrefixListId", $request.destination_prefix_list_id.is_some()),
+            ("VpcEndpointId", $request.vpc_endpoint_id.is_some()),
+            ("TransitGatewayId", $request.transit_gateway_id.is_some()),
+            ("LocalGatewayId", $request.local_gateway_id.is_some()),
+            ("CarrierGatewayId", $request.carrier_gateway_id.is_some()),
+            ("CoreNetworkArn", $request.core_network_arn.is_some()),
+            ("OdbNetworkArn", $request.odb_network_arn.is_some()),
+            ("EgressOnlyInternetGatewayId", $request.egress_only_internet_gateway_id.is_some()),
+            ("InstanceId", $request.instance_id.is_some()),
+            ("NetworkInterfaceId", $request.network_interface_id.is_some()),
+            ("VpcPeeringConnectionId", $request.vpc_peering_connection_id.is_some()),
+            ("NatGatewayId", $request.nat_gateway_id.is_some()),
+        ]
+    };
+}
+
 /// # Errors
 /// `InvalidRouteTableID.NotFound`, `InvalidGatewayID.NotFound`, `RouteAlreadyExists`, `RouteLimitExceeded`,
 /// `InvalidParameterValue`, `InvalidParameterCombination`, `MissingParameter`, `UnsupportedOperation`.
@@ -23,20 +43,7 @@ pub(crate) fn create(
     ctx: &mut Context<'_>,
     request: &shapes::CreateRouteRequest,
 ) -> Result<shapes::CreateRouteResult, ApiError> {
-    refuse_unsupported(&[
-        ("DestinationPrefixListId", request.destination_prefix_list_id.is_some()),
-        ("VpcEndpointId", request.vpc_endpoint_id.is_some()),
-        ("TransitGatewayId", request.transit_gateway_id.is_some()),
-        ("LocalGatewayId", request.local_gateway_id.is_some()),
-        ("CarrierGatewayId", request.carrier_gateway_id.is_some()),
-        ("CoreNetworkArn", request.core_network_arn.is_some()),
-        ("OdbNetworkArn", request.odb_network_arn.is_some()),
-        ("EgressOnlyInternetGatewayId", request.egress_only_internet_gateway_id.is_some()),
-        ("InstanceId", request.instance_id.is_some()),
-        ("NetworkInterfaceId", request.network_interface_id.is_some()),
-        ("VpcPeeringConnectionId", request.vpc_peering_connection_id.is_some()),
-        ("NatGatewayId", request.nat_gateway_id.is_some()),
-    ])?;
+    refuse_unsupported(&beyond_gateways!(request))?;
     let table = ctx.route_table(request.route_table_id.as_deref().unwrap_or_default())?;
     let (v4, v6) = (request.destination_cidr_block.as_deref(), request.destination_ipv6_cidr_block.as_deref());
     let destination = destination(v4, v6)?;
@@ -55,20 +62,7 @@ pub(crate) fn create(
 /// # Errors
 /// As [`create`]; `InvalidParameterValue` where there is no such route.
 pub(crate) fn replace(ctx: &mut Context<'_>, request: &shapes::ReplaceRouteRequest) -> Result<(), ApiError> {
-    refuse_unsupported(&[
-        ("DestinationPrefixListId", request.destination_prefix_list_id.is_some()),
-        ("VpcEndpointId", request.vpc_endpoint_id.is_some()),
-        ("TransitGatewayId", request.transit_gateway_id.is_some()),
-        ("LocalGatewayId", request.local_gateway_id.is_some()),
-        ("CarrierGatewayId", request.carrier_gateway_id.is_some()),
-        ("CoreNetworkArn", request.core_network_arn.is_some()),
-        ("OdbNetworkArn", request.odb_network_arn.is_some()),
-        ("EgressOnlyInternetGatewayId", request.egress_only_internet_gateway_id.is_some()),
-        ("InstanceId", request.instance_id.is_some()),
-        ("NetworkInterfaceId", request.network_interface_id.is_some()),
-        ("VpcPeeringConnectionId", request.vpc_peering_connection_id.is_some()),
-        ("NatGatewayId", request.nat_gateway_id.is_some()),
-    ])?;
+    refuse_unsupported(&beyond_gateways!(request))?;
     let table = ctx.route_table(request.route_table_id.as_deref().unwrap_or_default())?;
     let (v4, v6) = (request.destination_cidr_block.as_deref(), request.destination_ipv6_cidr_block.as_deref());
     let destination = destination(v4, v6)?;

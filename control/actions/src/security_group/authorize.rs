@@ -1,6 +1,6 @@
 //! AuthorizeSecurityGroupIngress and AuthorizeSecurityGroupEgress: all of a request's rules, or none.
 
-use super::permission::{Flat, Wanted, wanted};
+use super::permission::{Wanted, flat, wanted};
 use super::{named, rule};
 use crate::Context;
 use gp_ec2::{ApiError, shapes};
@@ -14,14 +14,7 @@ pub(crate) fn authorize_ingress(
     request: &shapes::AuthorizeSecurityGroupIngressRequest,
 ) -> Result<shapes::AuthorizeSecurityGroupIngressResult, ApiError> {
     let group = named(ctx, request.group_id.as_deref(), request.group_name.as_deref())?;
-    let flat = Flat {
-        protocol: request.ip_protocol.as_deref(),
-        from_port: request.from_port,
-        to_port: request.to_port,
-        cidr: request.cidr_ip.as_deref(),
-        group_name: request.source_security_group_name.as_deref(),
-        group_owner: request.source_security_group_owner_id.as_deref(),
-    };
+    let flat = flat!(request);
     let wanted = wanted(ctx, &group, &request.ip_permissions, &flat)?;
     let tags = ctx.tags_for(&request.tag_specifications, "security-group-rule")?;
     let security_group_rules = authorize(ctx, &group, Direction::Ingress, wanted, &tags)?;
@@ -35,14 +28,7 @@ pub(crate) fn authorize_egress(
     request: &shapes::AuthorizeSecurityGroupEgressRequest,
 ) -> Result<shapes::AuthorizeSecurityGroupEgressResult, ApiError> {
     let group = named(ctx, request.group_id.as_deref(), None)?;
-    let flat = Flat {
-        protocol: request.ip_protocol.as_deref(),
-        from_port: request.from_port,
-        to_port: request.to_port,
-        cidr: request.cidr_ip.as_deref(),
-        group_name: request.source_security_group_name.as_deref(),
-        group_owner: request.source_security_group_owner_id.as_deref(),
-    };
+    let flat = flat!(request);
     let wanted = wanted(ctx, &group, &request.ip_permissions, &flat)?;
     let tags = ctx.tags_for(&request.tag_specifications, "security-group-rule")?;
     let security_group_rules = authorize(ctx, &group, Direction::Egress, wanted, &tags)?;

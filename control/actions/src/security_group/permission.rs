@@ -46,6 +46,21 @@ pub(super) struct Flat<'a> {
     pub group_owner: Option<&'a str>,
 }
 
+/// The flat parameters of a request; four actions have them under the same names.
+macro_rules! flat {
+    ($request:ident) => {
+        $crate::security_group::permission::Flat {
+            protocol: $request.ip_protocol.as_deref(),
+            from_port: $request.from_port,
+            to_port: $request.to_port,
+            cidr: $request.cidr_ip.as_deref(),
+            group_name: $request.source_security_group_name.as_deref(),
+            group_owner: $request.source_security_group_owner_id.as_deref(),
+        }
+    };
+}
+pub(super) use flat;
+
 impl Flat<'_> {
     /// None of them given.
     pub(super) const NONE: Flat<'static> =

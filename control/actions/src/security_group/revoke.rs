@@ -1,6 +1,6 @@
 //! RevokeSecurityGroupIngress and RevokeSecurityGroupEgress: by rule ids, or by what the rules say.
 
-use super::permission::{Flat, wanted};
+use super::permission::{Flat, flat, wanted};
 use super::{describe, named, traffic};
 use crate::{Context, lookup};
 use gp_ec2::{ApiError, shapes};
@@ -15,14 +15,7 @@ pub(crate) fn revoke_ingress(
     request: &shapes::RevokeSecurityGroupIngressRequest,
 ) -> Result<shapes::RevokeSecurityGroupIngressResult, ApiError> {
     let group = named(ctx, request.group_id.as_deref(), request.group_name.as_deref())?;
-    let flat = Flat {
-        protocol: request.ip_protocol.as_deref(),
-        from_port: request.from_port,
-        to_port: request.to_port,
-        cidr: request.cidr_ip.as_deref(),
-        group_name: request.source_security_group_name.as_deref(),
-        group_owner: request.source_security_group_owner_id.as_deref(),
-    };
+    let flat = flat!(request);
     let named = Named { ids: &request.security_group_rule_ids, permissions: &request.ip_permissions, flat };
     let (revoked_security_group_rules, unknown_ip_permissions) = revoke(ctx, &group, Direction::Ingress, &named)?;
     let r#return = Some(true);
@@ -36,14 +29,7 @@ pub(crate) fn revoke_egress(
     request: &shapes::RevokeSecurityGroupEgressRequest,
 ) -> Result<shapes::RevokeSecurityGroupEgressResult, ApiError> {
     let group = named(ctx, request.group_id.as_deref(), None)?;
-    let flat = Flat {
-        protocol: request.ip_protocol.as_deref(),
-        from_port: request.from_port,
-        to_port: request.to_port,
-        cidr: request.cidr_ip.as_deref(),
-        group_name: request.source_security_group_name.as_deref(),
-        group_owner: request.source_security_group_owner_id.as_deref(),
-    };
+    let flat = flat!(request);
     let named = Named { ids: &request.security_group_rule_ids, permissions: &request.ip_permissions, flat };
     let (revoked_security_group_rules, unknown_ip_permissions) = revoke(ctx, &group, Direction::Egress, &named)?;
     let r#return = Some(true);

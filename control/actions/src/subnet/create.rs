@@ -1,6 +1,6 @@
 //! CreateSubnet and CreateDefaultSubnet.
 
-use super::{NewSubnet, cidr, describe::shape, make};
+use super::{NewSubnet, cidr, describe::ipv6_association, describe::shape, make};
 use crate::context::refuse_unsupported;
 use crate::{Context, ZoneFacts, block, zones_of};
 use gp_ec2::{ApiError, shapes};
@@ -29,7 +29,11 @@ pub(crate) fn create(
     let tags = ctx.tags_for(&request.tag_specifications, "subnet")?;
     check_quota(ctx, &vpc)?;
     let subnet = make(ctx, &vpc, NewSubnet { zone, cidr, ipv6_cidr, default_for_az: false, tags });
-    Ok(shapes::CreateSubnetResult { subnet: Some(shape(ctx, &subnet)) })
+    // As AWS, the answer is ahead of the IPv6 block's association.
+    let ipv6_cidr_block_association_set =
+        subnet.ipv6_cidrs.iter().map(|cidr| ipv6_association(cidr, "associating")).collect();
+    let shape = shapes::Subnet { ipv6_cidr_block_association_set, ..shape(ctx, &subnet) };
+    Ok(shapes::CreateSubnetResult { subnet: Some(shape) })
 }
 
 type Blocks = (Option<Ipv4Net>, Option<Ipv6Net>);

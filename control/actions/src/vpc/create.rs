@@ -1,6 +1,6 @@
 //! CreateVpc and CreateDefaultVpc.
 
-use super::{NewVpc, cidr, describe::shape, make};
+use super::{NewVpc, cidr, describe::ipv6_association, describe::shape, make};
 use crate::context::refuse_unsupported;
 use crate::{Context, provision};
 use gp_ec2::{ApiError, shapes};
@@ -55,7 +55,12 @@ pub(crate) fn create_default(ctx: &mut Context<'_>) -> Result<shapes::CreateDefa
 
 /// AWS answers the creation before the VPC is available, and clients know to wait.
 fn pending(vpc: &Vpc) -> shapes::Vpc {
-    shapes::Vpc { state: Some("pending".into()), block_public_access_states: None, ..shape(vpc) }
+    shapes::Vpc {
+        state: Some("pending".into()),
+        block_public_access_states: None,
+        ipv6_cidr_block_association_set: vpc.ipv6_cidrs.iter().map(|c| ipv6_association(c, "associating")).collect(),
+        ..shape(vpc)
+    }
 }
 
 fn check_tenancy(tenancy: Option<&str>) -> Result<(), ApiError> {
