@@ -4,7 +4,7 @@ use crate::sys;
 use crate::table::RustTable;
 use gp_abi::{EniState, FlowKey, FlowValue};
 use gp_compile::{Arrival, Gso};
-use gp_maps::{Capacity, Fastpath, UpcallBudget};
+use gp_maps::{Capacity, Fastpath, Flows, UpcallBudget};
 use std::os::fd::OwnedFd;
 
 /// The program dropped the frame.
@@ -81,9 +81,7 @@ impl Kernel {
     /// # Panics
     /// If the kernel refuses.
     pub fn set_flow(&self, key: &FlowKey, value: &FlowValue) {
-        // SAFETY: the flow table maps FlowKey to FlowValue; gp-maps has compared the sizes.
-        unsafe { sys::update(self.fastpath.flows().fd(), bytemuck::bytes_of(key), bytemuck::bytes_of(value)) }
-            .expect("a flow can be written");
+        write_flow(self.fastpath.flows(), key, value);
     }
 
     /// # Panics
@@ -117,4 +115,14 @@ impl Kernel {
         ledger.drops = drops.into_iter().filter(|(_, n)| *n > 0).map(|(reason, n)| (reason.code(), n)).collect();
         ledger
     }
+}
+
+/// Writes an entry that no trace made: the product can't.
+///
+/// # Panics
+/// If the kernel refuses.
+pub fn write_flow(flows: &Flows, key: &FlowKey, value: &FlowValue) {
+    // SAFETY: the flow table maps FlowKey to FlowValue; gp-maps has compared the sizes.
+    unsafe { sys::update(flows.fd(), bytemuck::bytes_of(key), bytemuck::bytes_of(value)) }
+        .expect("a flow can be written");
 }

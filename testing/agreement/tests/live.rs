@@ -1,0 +1,196 @@
+//! The attached program between real interfaces: what a test run can't show, such as where a redirected frame comes out.
+
+use bytemuck::Zeroable;
+use gp_abi::{ACTION_DELIVER, FlowValue};
+use gp_agreement::root_or_skip;
+use gp_compile::{Cause, Upcall, key_of};
+use gp_linux::{GuestAddress, GuestConfig, Links, NetNs, PacketSender, Tap, VethSpec, configure_guest};
+use gp_maps::{Capacity, Fastpath, UpcallBudget};
+use gp_model::Mac;
+use gp_wire::build::{self, Ends};
+use gp_wire::{Packet, TcpFlags};
+use std::fs::File;
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What the sender believes to be its router; the receiver must see its own address instead.
+const ROUTER: Mac = Mac([2, 0, 0, 0, 0, 0xfe]);
+
+struct Guest {
+    netns: NetNs,
+    mac: Mac,
+    address: Ipv4Addr,
+    /// Of its host side.
+    ifindex: u32,
+}
+
+/// A host with two guests whose host sides carry the program, and the TAP for upcalls.
+struct Host {
+    fastpath: Fastpath,
+    tap: Tap,
+    guests: [Guest; 2],
+}
+
+impl Host {
+    fn new() -> Self {
+        let netns = NetNs::new_unpinned().unwrap();
+        let capacity = Capacity { flows: 100, connections: 1, enis: 10 };
+        let mut fastpath = Fastpath::load(None, capacity).unwrap();
+        let tap = Tap::ensure(&netns, "gp-upcall", 65_000).unwrap();
+        fastpath.settings().set_upcall_ifindex(tap.ifindex).unwrap();
+        let guests = [1, 2].map(|number| plug_in(&netns, &mut fastpath, number));
+        Self { fastpath, tap, guests }
+    }
+
+    /// The next upcall that is not the guests' own neighbour discovery.
+    fn next_upcall(&self) -> (Upcall, Vec<u8>) {
+        let mut file = File::from(self.tap.fd.try_clone().unwrap());
+        let mut buffer = vec![0; 70_000];
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let Ok(length) = file.read(&mut buffer) else {
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            };
+            let (upcall, frame) = Upcall::split(&buffer[..length]).expect("only upcalls come out of the TAP");
+            if frame[12..14] == [8, 0] {
+                return (upcall, frame.to_vec());
+            }
+        }
+        panic!("no upcall came");
+    }
+}
+
+fn plug_in(netns: &NetNs, fastpath: &mut Fastpath, number: u8) -> Guest {
+    let guest = NetNs::new_unpinned().unwrap();
+    let (mac, address) = (Mac([2, 0, 0, 0, 0, number]), Ipv4Addr::new(10, 0, 0, number));
+    let host_name = format!("gp-{number}");
+    let spec = VethSpec {
+        host_name: &host_name,
+        host_mac: None,
+        guest_name: "eth0",
+        guest_netns: &guest,
+        guest_mac: mac.0,
+        mtu: 1500,
+        alias: "test",
+    };
+    let veth = Links::open(netns).unwrap().ensure_veth(&spec).unwrap();
+    netns.run(|| fastpath.attach_eni(&host_name)).unwrap().unwrap();
+    fastpath.enis().ensure(veth.host_ifindex, UpcallBudget { per_second: 1000, burst: 100 }).unwrap();
+    let addresses = [GuestAddress { address: address.into(), prefix_len: 24 }];
+    let config = GuestConfig { ifname: "eth0", mtu: 1500, addresses: &addresses, gateway_v4: None, gateway_v6: None };
+    configure_guest(&guest, &config).unwrap();
+    Guest { netns: guest, mac, address, ifindex: veth.host_ifindex }
+}
+
+fn udp_frame(host: &Host, payload: u32) -> (Packet, Vec<u8>) {
+    let [sender, receiver] = &host.guests;
+    let (src, dst) = (IpAddr::V4(sender.address), IpAddr::V4(receiver.address));
+    let packet = Packet::Ip(build::udp(Ends { src_mac: sender.mac, dst_mac: ROUTER, src, dst }, 4000, 5000, payload));
+    let frame = build::emit(&packet);
+    (packet, frame)
+}
+
+/// What a trace would say; here nobody asks one.
+fn allow(host: &Host, packet: &Packet) {
+    let [sender, receiver] = &host.guests;
+    let value = FlowValue {
+        action: ACTION_DELIVER,
+        out_ifindex: receiver.ifindex,
+        mtu: 1514,
+        dst_mac: receiver.mac.0,
+        src_mac: ROUTER.0,
+        ..Zeroable::zeroed()
+    };
+    gp_agreement::write_flow(host.fastpath.flows(), &key_of(packet, sender.ifindex).unwrap(), &value);
+}
+
+fn send(guest: &Guest, frame: &[u8]) {
+    let ifindex = Links::open(&guest.netns).unwrap().link("eth0").unwrap().unwrap().ifindex;
+    PacketSender::open(&guest.netns).unwrap().send(ifindex, frame).unwrap();
+}
+
+#[test]
+fn a_miss_comes_out_of_the_tap_as_the_guest_sent_it() {
+    if !root_or_skip() {
+        return;
+    }
+    let host = Host::new();
+    for payload in [0, 100, 1400] {
+        let (_, frame) = udp_frame(&host, payload);
+        send(&host.guests[0], &frame);
+        let (upcall, received) = host.next_upcall();
+        assert_eq!(upcall, Upcall { ifindex: host.guests[0].ifindex, cause: Cause::Miss });
+        assert_eq!(received, frame);
+    }
+}
+
+#[test]
+fn a_hit_reaches_the_sockets_of_the_receiver() {
+    if !root_or_skip() {
+        return;
+    }
+    let host = Host::new();
+    let (packet, frame) = udp_frame(&host, 100);
+    allow(&host, &packet);
+    let [sender, receiver] = &host.guests;
+    let socket = receiver.netns.run(|| UdpSocket::bind((receiver.address, 5000)).unwrap()).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    send(sender, &frame);
+    let mut buffer = [0; 2000];
+    let (length, from) = socket.recv_from(&mut buffer).expect("the datagram arrives");
+    assert_eq!((length, from), (100, (sender.address, 4000).into()));
+    let flow = host.fastpath.flows().get(&key_of(&packet, sender.ifindex).unwrap()).unwrap().unwrap();
+    assert_eq!((flow.packets, flow.bytes), (1, frame.len() as u64));
+}
+
+#[test]
+fn what_no_entry_allows_reaches_nobody_and_the_host_least() {
+    if !root_or_skip() {
+        return;
+    }
+    let host = Host::new();
+    let [sender, receiver] = &host.guests;
+    let socket = receiver.netns.run(|| UdpSocket::bind((receiver.address, 5000)).unwrap()).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    for _ in 0..10 {
+        send(sender, &udp_frame(&host, 10).1);
+        host.next_upcall();
+    }
+    assert!(socket.recv_from(&mut [0; 100]).is_err());
+}
+
+/// A guest's TCP leaves checksums and segmentation to its interface: in user space both must be done.
+#[test]
+fn a_syn_of_a_real_stack_comes_up_with_its_checksum() {
+    if !root_or_skip() {
+        return;
+    }
+    let host = Host::new();
+    let [sender, receiver] = &host.guests;
+    let neighbor = format!("ip neigh replace {} lladdr {ROUTER} dev eth0", receiver.address);
+    let words: Vec<&str> = neighbor.split(' ').collect();
+    let status = sender.netns.run(|| std::process::Command::new(words[0]).args(&words[1..]).status());
+    assert!(status.unwrap().unwrap().success());
+    let target = (receiver.address, 80).into();
+    let connecting = sender.netns.run(|| std::net::TcpStream::connect_timeout(&target, Duration::from_millis(100)));
+    assert!(connecting.unwrap().is_err(), "nobody forwards the SYN");
+    let (_, frame) = host.next_upcall();
+    let Ok(Packet::Ip(packet)) = gp_wire::parse(&frame) else { panic!("a SYN is a packet") };
+    assert_eq!(packet.transport, gp_wire::Transport::Tcp { flags: TcpFlags(TcpFlags::SYN) });
+    assert_eq!(tcp_checksum(&frame), 0, "pseudo header and segment sum up to zero");
+}
+
+/// RFC 9293, 3.1: over pseudo header and segment; 0 where the segment's own checksum is right.
+fn tcp_checksum(frame: &[u8]) -> u16 {
+    let (ip, segment) = (&frame[14..34], &frame[34..]);
+    let pseudo = [&ip[12..20], &[0, 6], &(segment.len() as u16).to_be_bytes()[..]].concat();
+    let words = |bytes: &[u8]| -> u32 {
+        bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |low| u32::from(*low))).sum()
+    };
+    let sum = words(&pseudo) + words(segment);
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !((folded & 0xffff) + (folded >> 16)) as u16
+}
