@@ -49,13 +49,12 @@ async fn host(State(agent): State<Arc<Agent>>) -> Json<Value> {
 struct Question {
     from: String,
     to: String,
-    protocol: u8,
-    port: u16,
+    service: String,
 }
 
 async fn why(State(agent): State<Arc<Agent>>, Json(question): Json<Question>) -> Answer {
-    let Question { from, to, protocol, port } = question;
-    let answer = agent.why(&from, &to, protocol, port).map_err(|error| refused(StatusCode::NOT_FOUND, error))?;
+    let Question { from, to, service } = question;
+    let answer = agent.why(&from, &to, &service).map_err(|error| refused(StatusCode::NOT_FOUND, error))?;
     Ok(Json(answer))
 }
 

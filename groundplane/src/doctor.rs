@@ -39,9 +39,7 @@ fn print(check: &Check) {
 }
 
 fn as_json(checks: &[Check]) -> serde_json::Value {
-    let list: Vec<_> = checks
-        .iter()
-        .map(|c| json!({ "name": c.name, "ok": c.ok, "detail": c.detail, "remedy": c.remedy }))
-        .collect();
+    let list: Vec<_> =
+        checks.iter().map(|c| json!({ "name": c.name, "ok": c.ok, "detail": c.detail, "remedy": c.remedy })).collect();
     json!({ "ok": checks.iter().all(|check| check.ok), "checks": list })
 }

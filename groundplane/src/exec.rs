@@ -27,7 +27,8 @@ pub fn run(run_dir: &Path, client: &AdminClient, instance: &str, command: Vec<St
 
 fn environment() -> Vec<(String, String)> {
     let mut environment = vec![("PATH".to_owned(), PATH.to_owned()), ("HOME".to_owned(), "/root".to_owned())];
-    environment.extend(["TERM", "LANG"].iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))));
+    environment
+        .extend(["TERM", "LANG"].iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))));
     environment
 }
 

@@ -44,7 +44,9 @@ pub fn run(name: &str, run_dir: &Path, options: UpOptions) -> Result<()> {
 fn refuse_if_running(name: &str, run_dir: &Path) -> Result<()> {
     let answers = AdminClient::new(run_dir).get::<serde_json::Value>("/status").is_ok();
     if answers {
-        bail!("a Groundplane named '{name}' is running already; choose another --name, or end it with 'groundplane down'");
+        bail!(
+            "a Groundplane named '{name}' is running already; choose another --name, or end it with 'groundplane down'"
+        );
     }
     Ok(())
 }
@@ -102,7 +104,8 @@ fn settings(options: &UpOptions) -> Result<Settings> {
 
 async fn end_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }

@@ -57,7 +57,7 @@ fn print_instances(instances: &[InstanceView]) {
         return;
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["INSTANCE", "NAME", "STATE", "ADDRESSES", "REGION", "ACCOUNT"]);
+    table.load_style(presets::NOTHING).set_header(["INSTANCE", "NAME", "STATE", "ADDRESSES", "REGION", "ACCOUNT"]);
     for i in instances {
         let name = i.name.as_deref().unwrap_or("-");
         table.add_row([&i.id, name, &i.state, &i.addresses.join(" "), &i.region, &i.account]);

@@ -52,7 +52,8 @@ impl BootPlan {
     /// # Errors
     /// The host refuses; then nothing but the disk is left behind.
     pub fn start(&self, plumbing: &Plumbing) -> Result<Running, AgentError> {
-        let file = |source| AgentError::File { what: format!("recording the boot of {}", self.spec.instance_id), source };
+        let file =
+            |source| AgentError::File { what: format!("recording the boot of {}", self.spec.instance_id), source };
         self.place.record_boot(self.boot).map_err(file)?;
         std::fs::create_dir_all(&self.place.data).map_err(file)?;
         let started = SandboxRunner.start(&self.spec, &mut |netns| {
@@ -74,7 +75,7 @@ impl BootPlan {
 /// The plans of every ENI that is attached to the instance.
 pub fn eni_plans(world: &World, instance: &Instance) -> Vec<EniPlan> {
     let enis = world.enis_of_instance(instance.id);
-    enis.iter().filter_map(|eni| EniPlan::of(eni, world.subnet(eni.subnet)?)).collect()
+    enis.iter().filter_map(|eni| EniPlan::of(&world.region, eni, world.subnet(eni.subnet)?)).collect()
 }
 
 /// Stops the instance, and with `remove` throws its disk and console away.

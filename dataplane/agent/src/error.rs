@@ -10,6 +10,10 @@ pub enum AgentError {
     Attach(#[from] gp_maps::AttachError),
     #[error("a table of the fast path refuses")]
     Map(#[from] gp_maps::MapError),
+    #[error("the slow path can't have it")]
+    Kernel(#[from] gp_slowpath::KernelError),
+    #[error("the upcall thread can't be started")]
+    Upcalls(#[from] gp_slowpath::RunnerError),
     #[error("the instance's sandbox fails")]
     Sandbox(#[from] gp_sandbox::SandboxError),
     #[error("{what}")]

@@ -4,6 +4,9 @@ use crate::Agent;
 use crate::reconciler::applied;
 use gp_compile::HostView;
 use gp_model::{Eni, EniId, InstanceId, VpcId, World};
+use gp_slowpath::Now;
+use gp_trace::explain::WhyView;
+use gp_trace::{ParseProbeError, Probe};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,7 +26,6 @@ pub enum InquiryError {
 /// One end of a question.
 #[derive(Debug, Clone)]
 struct End {
-    world: Arc<World>,
     eni: Arc<Eni>,
     /// The address meant, where it isn't the ENI's first of the family in question.
     address: Option<IpAddr>,
@@ -34,13 +36,15 @@ impl Agent {
     pub fn status(&self) -> Value {
         let counters = self.engine.counters();
         let drops: serde_json::Map<_, _> =
-            counters.drops.iter().map(|(reason, count)| (reason.name().to_owned(), json!(count))).collect();
+            counters.drops.iter().map(|(reason, count)| ((*reason).to_owned(), json!(count))).collect();
         json!({
             "applied_generation": applied(&self.applied).0,
             "flows": counters.flows,
             "connections": counters.connections,
             "enis": counters.enis,
-            "upcalls": counters.upcalls,
+            "upcalls": counters.totals.upcalls,
+            "evicted": counters.totals.evicted,
+            "failures": counters.totals.failures,
             "drops": drops,
         })
     }
@@ -63,7 +67,8 @@ impl Agent {
     ///
     /// # Errors
     /// An end isn't known or is ambiguous.
-    pub fn why(&self, from: &str, to: &str, protocol: u8, port: u16) -> Result<Value, InquiryError> {
+    pub fn why(&self, from: &str, to: &str, service: &str) -> Result<Value, InquiryError> {
+        let probe: Probe = service.parse().map_err(|error: ParseProbeError| InquiryError::Other(error.to_string()))?;
         let view = self.view.borrow().clone();
         let source = find(&view, from, None)?.ok_or_else(|| InquiryError::NoSource(from.to_owned()))?;
         let destination = match find(&view, to, Some(&source))? {
@@ -71,9 +76,12 @@ impl Agent {
             None => to.parse().ok(),
         };
         let destination = destination.ok_or_else(|| InquiryError::Unknown(to.to_owned()))?;
-        self.engine
-            .why(&source.world, source.eni.id, destination, protocol, port)
-            .map_err(|error| InquiryError::Other(error.to_string()))
+        let (world, why) = self
+            .engine
+            .why(source.eni.id, destination, probe, Now::read())
+            .map_err(|error| InquiryError::Other(error.to_string()))?;
+        let view = WhyView::new(&world, &why);
+        Ok(json!({ "text": view.to_string(), "reachable": view.reachable, "path": view }))
     }
 }
 
@@ -105,11 +113,10 @@ fn find_address(view: &HostView, address: IpAddr, vpc: Option<VpcId>) -> Result<
     let mut found = Vec::new();
     for world in view.regions.values() {
         let vpcs = world.tables().vpcs.keys().filter(|id| vpc.is_none_or(|vpc| vpc == **id));
-        found.extend(vpcs.filter_map(|id| world.eni_at(*id, address)).map(|eni| End {
-            world: world.clone(),
-            eni: eni.clone(),
-            address: Some(address),
-        }));
+        found.extend(
+            vpcs.filter_map(|id| world.eni_at(*id, address))
+                .map(|eni| End { eni: eni.clone(), address: Some(address) }),
+        );
     }
     match found.as_slice() {
         [] => Ok(None),
@@ -119,8 +126,8 @@ fn find_address(view: &HostView, address: IpAddr, vpc: Option<VpcId>) -> Result<
 }
 
 /// The ENIs that an id or a Name tag means in one region: the ENI itself, or the primary one of an instance.
-fn ends_of(world: &Arc<World>, wanted: &str) -> Vec<End> {
-    let end = |eni: &Arc<Eni>| End { world: world.clone(), eni: eni.clone(), address: None };
+fn ends_of(world: &World, wanted: &str) -> Vec<End> {
+    let end = |eni: &Arc<Eni>| End { eni: eni.clone(), address: None };
     if let Ok(id) = wanted.parse::<EniId>() {
         return world.eni(id).map(end).into_iter().collect();
     }

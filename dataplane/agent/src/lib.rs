@@ -23,13 +23,14 @@ pub use inquiry::InquiryError;
 use gp_compile::{HostReport, HostView};
 use gp_linux::{NetNs, PacketSender, Tap};
 use gp_maps::{Capacity, Fastpath};
-use gp_slowpath::{Engine, UpcallLoop};
+use gp_slowpath::{Engine, HostKernel, Now, UpcallRunner};
 use plumbing::Plumbing;
 use reconciler::Reconciler;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
 
 /// Name of the TAP that upcalls come through, in Groundplane's namespace.
 const UPCALL_TAP: &str = "upcall";
@@ -48,7 +49,7 @@ pub struct Agent {
     view: watch::Receiver<HostView>,
     applied: Arc<AtomicU64>,
     /// Reads the TAP for as long as the agent lives.
-    _upcalls: UpcallLoop,
+    _upcalls: UpcallRunner,
 }
 
 impl Agent {
@@ -66,19 +67,18 @@ impl Agent {
         let fastpath = netns.run(|| Fastpath::load(Some(&config.map_pins()), Capacity::default()))??;
         let tap = Tap::ensure(&netns, UPCALL_TAP, UPCALL_MTU)?;
         fastpath.settings().set_upcall_ifindex(tap.ifindex)?;
-        let engine = Arc::new(Engine::new(&fastpath, PacketSender::open(&netns)?)?);
+        let engine = Arc::new(Engine::new(HostKernel::new(&fastpath, PacketSender::open(&netns)?)));
         let plumbing = Arc::new(Plumbing::new(netns, fastpath, engine.clone())?);
 
         let applied = Arc::new(AtomicU64::new(0));
         let (done, finished) = mpsc::channel(DONE_QUEUE);
-        let mut reconciler =
-            Reconciler::new(config.clone(), plumbing, engine.clone(), reports, done, applied.clone());
+        let mut reconciler = Reconciler::new(config.clone(), plumbing, engine.clone(), reports, done, applied.clone());
         let first = view.borrow().clone();
         reconciler.adopt(&first);
-        engine.apply(&first);
-        engine.adopt()?;
-        let upcalls = UpcallLoop::start(engine.clone(), tap)
-            .map_err(|source| AgentError::File { what: "starting the upcall thread".into(), source })?;
+        engine.apply(first, Now::read());
+        let (flows, connections) = engine.adopt(Now::read())?;
+        info!(flows, connections, "taken over from the kernel");
+        let upcalls = UpcallRunner::start(engine.clone(), tap.fd)?;
         spawn_reconciler(reconciler, engine.clone(), view.clone(), finished)?;
         Ok(Self { config, engine, view, applied, _upcalls: upcalls })
     }
@@ -111,7 +111,9 @@ fn spawn_reconciler(
                     reconciler.reconcile(&current);
                 }
                 Some(Event::Sweep) => {
-                    engine.expire();
+                    if let Err(error) = engine.expire(Now::read()) {
+                        warn!(error = error::chain(&error), "idle flows can't be swept");
+                    }
                     reconciler.look_after(&current);
                 }
             }

@@ -1,21 +1,22 @@
 //! Plugs ENIs into instances: a veth whose near end carries the fast path, and addresses inside the guest.
 
 use crate::error::AgentError;
-use gp_linux::{GuestAddress, GuestConfig, Links, NetNs, VethSpec, configure_guest};
+use gp_linux::{GuestAddress, GuestConfig, Links, NetNs, Veth, VethSpec, configure_guest};
 use gp_maps::Fastpath;
-use gp_model::{Eni, EniId, Subnet};
-use gp_slowpath::Engine;
+use gp_model::{Eni, EniId, Region, Subnet};
+use gp_slowpath::{Engine, Now, Port};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// MTU inside a VPC, in bytes (EC2 user guide, "Network MTU").
-pub const MTU: u32 = 9001;
+pub const MTU: u16 = gp_services::VPC_MTU_BYTES;
 
 /// What an ENI must look like on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EniPlan {
     pub eni: EniId,
+    pub region: Region,
     pub mac: gp_model::Mac,
     pub guest_name: String,
     pub addresses: BTreeSet<(IpAddr, u8)>,
@@ -28,7 +29,7 @@ pub struct EniPlan {
 
 impl EniPlan {
     /// The plan of an attached ENI; `None` of one that isn't.
-    pub fn of(eni: &Eni, subnet: &Subnet) -> Option<Self> {
+    pub fn of(region: &Region, eni: &Eni, subnet: &Subnet) -> Option<Self> {
         let attachment = eni.attachment.as_ref()?;
         let is_primary = attachment.device_index == 0 && attachment.network_card_index == 0;
         let primary = eni.primary_ipv4().map(IpAddr::V4);
@@ -39,6 +40,7 @@ impl EniPlan {
         };
         Some(Self {
             eni: eni.id,
+            region: region.clone(),
             mac: eni.mac,
             guest_name: format!("eth{}", attachment.device_index),
             addresses: eni.addresses().map(|address| (address, prefix_len(address))).collect(),
@@ -101,10 +103,12 @@ impl Plumbing {
             guest_name: &plan.guest_name,
             guest_netns: guest,
             guest_mac: plan.mac.0,
-            mtu: MTU,
+            mtu: MTU.into(),
             alias: &alias,
         })?;
-        self.engine.add_eni(plan.eni, veth.host_ifindex, MTU)?;
+        let Veth { host_ifindex: ifindex, .. } = veth;
+        let port = Port { eni: plan.eni, region: plan.region.clone(), ifindex, mac: plan.mac, mtu: MTU };
+        self.engine.add_port(port, Now::read())?;
         self.netns.run(|| self.fastpath().attach_eni(&host_name))??;
         self.configure(plan, guest)
     }
@@ -119,10 +123,10 @@ impl Plumbing {
             guest,
             &GuestConfig {
                 ifname: &plan.guest_name,
-                mtu: MTU,
+                mtu: MTU.into(),
                 addresses: &plan.guest_addresses(),
                 gateway_v4: plan.gateway_ipv4,
-                gateway_v6: (has_ipv6 && plan.is_primary).then_some(gp_services::ROUTER_LINK_LOCAL),
+                gateway_v6: (has_ipv6 && plan.is_primary).then_some(gp_trace::ROUTER_LINK_LOCAL),
             },
         )?;
         Ok(())
@@ -144,7 +148,7 @@ impl Plumbing {
     /// # Errors
     /// The kernel refuses.
     pub fn unplug(&self, eni: EniId) -> Result<(), AgentError> {
-        self.engine.remove_eni(eni)?;
+        self.engine.remove_port(eni, Now::read());
         self.links.remove_link(&host_name(eni))?;
         Ok(())
     }

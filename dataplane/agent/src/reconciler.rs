@@ -10,7 +10,7 @@ use crate::plumbing::{EniPlan, Plumbing};
 use gp_compile::{HostReport, HostView, InstanceOutcome};
 use gp_model::{EniId, Generation, Instance, InstanceId, InstanceState, Region, World};
 use gp_sandbox::Running;
-use gp_slowpath::Engine;
+use gp_slowpath::{Engine, Now};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,12 +20,14 @@ use tracing::{error, info, warn};
 /// What this host knows about one instance.
 enum Slot {
     /// A worker boots it.
-    Starting { boot: u32 },
+    Starting,
     Running(Box<RunningInstance>),
     /// A worker ends it.
     Ending,
     /// A boot failed; the report is on its way and the same boot isn't tried again.
-    Failed { boot: u32 },
+    Failed {
+        boot: u32,
+    },
 }
 
 struct RunningInstance {
@@ -36,8 +38,19 @@ struct RunningInstance {
 
 /// What a worker has done.
 pub enum Done {
-    Started { instance: InstanceId, region: Region, plan: Box<BootPlan>, result: Result<Running, AgentError> },
-    Ended { instance: InstanceId, region: Region, boot: u32, outcome: Option<InstanceOutcome>, result: Result<(), AgentError> },
+    Started {
+        instance: InstanceId,
+        region: Region,
+        plan: Box<BootPlan>,
+        result: Result<Running, AgentError>,
+    },
+    Ended {
+        instance: InstanceId,
+        region: Region,
+        boot: u32,
+        outcome: Option<InstanceOutcome>,
+        result: Result<(), AgentError>,
+    },
 }
 
 pub struct Reconciler {
@@ -106,7 +119,7 @@ impl Reconciler {
             }
         }
         self.end_strangers(view);
-        self.engine.apply(view);
+        self.engine.apply(view.clone(), Now::read());
         self.applied.store(view.generation.0, Ordering::Release);
         self.report(HostReport::Applied { generation: view.generation });
     }
@@ -139,13 +152,13 @@ impl Reconciler {
                 }
             }
             // A worker has it; its outcome comes with a further round.
-            Some(Slot::Starting { .. } | Slot::Ending | Slot::Failed { .. }) => {}
+            Some(Slot::Starting | Slot::Ending | Slot::Failed { .. }) => {}
         }
     }
 
     fn start(&mut self, region: &Region, world: &World, instance: &Instance) {
         let plan = Box::new(BootPlan::new(&self.config, world, instance));
-        self.slots.insert(instance.id, Slot::Starting { boot: instance.boot });
+        self.slots.insert(instance.id, Slot::Starting);
         let (plumbing, done) = (self.plumbing.clone(), self.done.clone());
         let (id, region) = (instance.id, region.clone());
         self.runtime.spawn_blocking(move || {
@@ -163,7 +176,7 @@ impl Reconciler {
                 Some(running.running)
             }
             // Once the worker is done, a further round comes here again.
-            Some(busy @ (Slot::Starting { .. } | Slot::Ending)) => {
+            Some(busy @ (Slot::Starting | Slot::Ending)) => {
                 self.slots.insert(instance.id, busy);
                 return;
             }
