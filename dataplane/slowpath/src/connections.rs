@@ -3,11 +3,12 @@
 //! The table here is the truth while the process runs; the copy in the kernel is what the next process starts from. A
 //! connection is found by its tuple in either direction. At most [`PER_ENI_MAX`] for each ENI.
 
+use crate::clock::Now;
 use gp_abi::{ConnectionKey, ConnectionValue};
 use gp_compile::{connection_key, connection_of};
-use gp_model::EniId;
-use gp_trace::Connection;
-use gp_wire::FiveTuple;
+use gp_model::{ConnectionTracking, EniId};
+use gp_trace::{Activity, Connection};
+use gp_wire::{FiveTuple, TcpFlags};
 use std::collections::HashMap;
 
 /// AWS does not publish what its instance types track; others measured some 54,000 on an m5.large.
@@ -20,34 +21,29 @@ pub(crate) struct Tracked {
     /// `CLOCK_MONOTONIC`, in nanoseconds.
     pub created_ns: u64,
     pub last_seen_ns: u64,
-    /// OR of the TCP flags seen, by direction.
-    pub opener_tcp_flags: u8,
-    pub answer_tcp_flags: u8,
-    /// Was there ever a packet in the answer's direction?
-    pub is_answered: bool,
+    /// Packets and TCP flags by direction. The packets are those of the busiest flow entry that there was, which is
+    /// enough to tell one exchange from a stream; they are not kept over a restart, since the flow entries are.
+    pub activity: Activity,
 }
 
 impl Tracked {
     pub fn new(connection: Connection, now_ns: u64) -> Self {
-        Self {
-            connection,
-            created_ns: now_ns,
-            last_seen_ns: now_ns,
-            opener_tcp_flags: 0,
-            answer_tcp_flags: 0,
-            is_answered: false,
-        }
+        Self { connection, created_ns: now_ns, last_seen_ns: now_ns, activity: Activity::default() }
     }
 
     /// Takes notice of packets with this tuple.
-    pub fn note(&mut self, tuple: &FiveTuple, tcp_flags: u8, last_seen_ns: u64) {
+    pub fn note(&mut self, tuple: &FiveTuple, packets: u64, tcp_flags: u8, last_seen_ns: u64) {
         self.last_seen_ns = self.last_seen_ns.max(last_seen_ns);
-        if *tuple == self.connection.tuple {
-            self.opener_tcp_flags |= tcp_flags;
-        } else {
-            self.answer_tcp_flags |= tcp_flags;
-            self.is_answered = true;
-        }
+        let is_forward = *tuple == self.connection.tuple;
+        let side = if is_forward { &mut self.activity.forward } else { &mut self.activity.reverse };
+        side.packets = side.packets.max(packets);
+        side.tcp_flags = TcpFlags(side.tcp_flags.0 | tcp_flags);
+    }
+
+    /// Has nothing been heard of it for longer than its kind may be silent?
+    pub fn is_idle(&self, settings: &ConnectionTracking, now: Now) -> bool {
+        let allowed = gp_trace::idle_timeout_secs(self.connection.tuple.protocol, &self.activity, settings);
+        now.secs_since(self.last_seen_ns) >= u64::from(allowed)
     }
 
     /// The entry for the kernel's copy.
@@ -57,8 +53,8 @@ impl Tracked {
             created_ns: self.created_ns,
             last_seen_ns: self.last_seen_ns,
             opened_by,
-            opener_tcp_flags: self.opener_tcp_flags,
-            answer_tcp_flags: self.answer_tcp_flags,
+            opener_tcp_flags: self.activity.forward.tcp_flags.0,
+            answer_tcp_flags: self.activity.reverse.tcp_flags.0,
             reserved: [0; 5],
         };
         (key, value)
@@ -67,15 +63,10 @@ impl Tracked {
     /// What the kernel's copy holds; `None` where another version wrote it.
     pub fn from_record(key: &ConnectionKey, value: &ConnectionValue) -> Option<(EniId, Self)> {
         let (eni, connection) = connection_of(key, value)?;
-        let tracked = Self {
-            connection,
-            created_ns: value.created_ns,
-            last_seen_ns: value.last_seen_ns,
-            opener_tcp_flags: value.opener_tcp_flags,
-            answer_tcp_flags: value.answer_tcp_flags,
-            // Of other protocols the flow entries tell it again.
-            is_answered: value.answer_tcp_flags != 0,
-        };
+        let mut tracked = Self::new(connection, value.created_ns);
+        tracked.last_seen_ns = value.last_seen_ns;
+        tracked.activity.forward.tcp_flags = TcpFlags(value.opener_tcp_flags);
+        tracked.activity.reverse.tcp_flags = TcpFlags(value.answer_tcp_flags);
         Some((eni, tracked))
     }
 }
@@ -174,10 +165,11 @@ mod tests {
     fn a_connection_survives_the_way_through_the_kernels_copy() {
         let eni = EniId::from_bits(9);
         let mut tracked = Tracked::new(echo(), 5);
-        tracked.note(&echo().tuple, 2, 10);
-        tracked.note(&echo().tuple.reversed(), 0x12, 8);
+        tracked.note(&echo().tuple, 0, 2, 10);
+        tracked.note(&echo().tuple.reversed(), 0, 0x12, 8);
         let (key, value) = tracked.record(eni);
         assert_eq!(Tracked::from_record(&key, &value), Some((eni, tracked)));
-        assert_eq!((tracked.last_seen_ns, tracked.opener_tcp_flags, tracked.answer_tcp_flags), (10, 2, 0x12));
+        assert_eq!((tracked.created_ns, tracked.last_seen_ns), (5, 10));
+        assert_eq!((value.opener_tcp_flags, value.answer_tcp_flags), (2, 0x12));
     }
 }

@@ -4,13 +4,17 @@
 //! upcalls wait for one portion at most.
 
 use crate::clock::Now;
+use crate::connections::Tracked;
 use crate::engine::{Engine, Work, key_at};
 use crate::kernel::{Kernel, KernelError};
-use crate::timeout::{FLOW_IDLE_SECS, connection_idle_secs};
+use crate::ports::Port;
 use crate::upcall::holder;
 use gp_abi::{FlowKey, FlowValue};
-use gp_model::EniId;
+use gp_model::{EniId, World};
 use gp_wire::FiveTuple;
+
+/// A flow entry is only a cache: dropping an idle one costs an upcall for its next packet, keeping it costs memory.
+const FLOW_IDLE_SECS: u64 = 60;
 
 /// Flows that are looked at with the lock held: about a millisecond.
 const PORTION: usize = 512;
@@ -62,27 +66,12 @@ impl<K: Kernel> Work<'_, K> {
         let Some(world) = self.world_of(&port) else { return 0 };
         let settings = world.eni(eni).map(|eni| eni.connection_tracking).unwrap_or_default();
         let now = self.now;
-        let is_idle = |tracked: &crate::connections::Tracked| {
-            now.secs_since(tracked.last_seen_ns) >= connection_idle_secs(tracked, &settings)
-        };
+        let is_idle = |tracked: &Tracked| tracked.is_idle(&settings, now);
         let idle: Vec<FiveTuple> =
             self.state.connections.of_eni(eni).filter(|t| is_idle(t)).map(|t| t.connection.tuple).collect();
         let mut expired = 0;
         for tuple in idle {
-            // Cached flows rest on the connection, and may have seen a packet since they were read. Taking them out
-            // brings their last word; if there was one, the next packet just caches them again.
-            let away = [(tuple, tuple.dst), (tuple.reversed(), tuple.src)];
-            for (tuple, far_end) in away {
-                let peer = holder(&world, eni, far_end).and_then(|peer| self.state.ports.get(peer).cloned());
-                for port in [Some(port.clone()), peer].into_iter().flatten() {
-                    let cached = [tuple, tuple.reversed()].map(|tuple| key_at(&port, tuple));
-                    for key in
-                        cached.into_iter().flatten().filter(|key| self.state.flows.contains(key)).collect::<Vec<_>>()
-                    {
-                        self.remove_flow(&key);
-                    }
-                }
-            }
+            self.remove_flows_of(&world, &port, &tuple);
             let still_idle = self.state.connections.get(eni, &tuple).is_some_and(is_idle);
             if still_idle && let Some(tracked) = self.state.connections.remove(eni, &tuple) {
                 self.remove_record(eni, &tracked);
@@ -90,5 +79,21 @@ impl<K: Kernel> Work<'_, K> {
             }
         }
         expired
+    }
+
+    /// Takes out what is cached of a connection, in both directions and at both ends. It rests on the connection, and
+    /// may have seen a packet since it was read: taking it out brings its last word. If there was a packet, the next
+    /// one just caches it again.
+    fn remove_flows_of(&mut self, world: &World, port: &Port, tuple: &FiveTuple) {
+        let far_ends = [tuple.dst, tuple.src].map(|address| holder(world, port.eni, address));
+        let peers = far_ends.into_iter().flatten().filter_map(|eni| self.state.ports.get(eni));
+        let mut ports: Vec<Port> = peers.cloned().collect();
+        ports.push(port.clone());
+        let keys = ports.iter().flat_map(|port| [key_at(port, *tuple), key_at(port, tuple.reversed())]).flatten();
+        for key in keys {
+            if self.state.flows.contains(&key) {
+                self.remove_flow(&key);
+            }
+        }
     }
 }

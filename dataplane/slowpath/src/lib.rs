@@ -21,7 +21,6 @@ mod fragments;
 mod kernel;
 mod ports;
 mod runner;
-mod timeout;
 mod upcall;
 mod why;
 
@@ -37,3 +36,8 @@ pub use upcall::Fate;
 /// a small part of it, and a guest that opens 20,000 connections a second is far beyond what its instance type's
 /// connection tracking allows on AWS.
 pub const UPCALL_BUDGET: gp_maps::UpcallBudget = gp_maps::UpcallBudget { per_second: 20_000, burst: 5_000 };
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -153,7 +153,7 @@ impl<K: Kernel> Work<'_, K> {
 
     fn open_connection(&mut self, eni: EniId, connection: Connection, packet: &Packet) -> Result<(), DropReason> {
         let mut tracked = Tracked::new(connection, self.now.monotonic_ns);
-        tracked.note(&connection.tuple, tcp_flags(packet), self.now.monotonic_ns);
+        tracked.note(&connection.tuple, 1, tcp_flags(packet), self.now.monotonic_ns);
         let (key, value) = tracked.record(eni);
         match self.kernel.insert_connection(&key, &value) {
             Ok(()) => {}
@@ -278,7 +278,7 @@ impl<K: Kernel> Work<'_, K> {
         for ifindex in [key.ifindex, value.out_ifindex] {
             let Some(eni) = self.state.ports.at(ifindex).map(|port| port.eni) else { continue };
             let Some(tracked) = self.state.connections.get_mut(eni, &tuple) else { continue };
-            tracked.note(&tuple, value.tcp_flags, value.last_seen_ns);
+            tracked.note(&tuple, value.packets, value.tcp_flags, value.last_seen_ns);
             if is_final {
                 // From now on only the connection's own record tells.
                 let (key, value) = tracked.record(eni);

@@ -1,0 +1,245 @@
+//! A host without a kernel: fake tables, the executor of gp-compile as the fast path, and the engine behind it.
+
+use crate::engine::Engine;
+use crate::kernel::{Kernel, KernelError};
+use crate::{Fate, Now, Port};
+use bytemuck::Zeroable;
+use gp_abi::{ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue, UPCALL_MAGIC, UpcallHeader};
+use gp_compile::{Arrival, Cause, FlowEntry, FlowTable, HostView, Outcome, execute};
+use gp_model::{EniId, Generation};
+use gp_trace::{DropReason, Verdict, trace};
+use gp_worlds::{Scenario, Sent};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+pub(crate) const MTU: u16 = 9001;
+
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    pub flows: BTreeMap<FlowKey, FlowValue>,
+    pub connections: BTreeMap<ConnectionKey, ConnectionValue>,
+    pub enis: BTreeMap<u32, EniState>,
+    pub drops: BTreeMap<u16, u64>,
+    pub sent: Vec<(u32, Vec<u8>)>,
+    pub flows_max: usize,
+}
+
+impl FlowTable for Tables {
+    fn flow(&mut self, key: &FlowKey) -> Option<&mut FlowValue> {
+        self.flows.get_mut(key)
+    }
+    fn eni(&mut self, ifindex: u32) -> Option<&mut EniState> {
+        self.enis.get_mut(&ifindex)
+    }
+    fn count_drop(&mut self, code: u16) {
+        *self.drops.entry(code).or_default() += 1;
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct FakeKernel(Mutex<Tables>);
+
+impl FakeKernel {
+    pub fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Kernel for Arc<FakeKernel> {
+    fn flow(&self, key: &FlowKey) -> Result<Option<FlowValue>, KernelError> {
+        Ok(self.tables().flows.get(key).copied())
+    }
+    fn insert_flow(&self, entry: &FlowEntry) -> Result<(), KernelError> {
+        let mut tables = self.tables();
+        if tables.flows.len() >= tables.flows_max && !tables.flows.contains_key(entry.key()) {
+            return Err(KernelError::Full);
+        }
+        tables.flows.insert(*entry.key(), *entry.value());
+        Ok(())
+    }
+    fn replace_flow(&self, entry: &FlowEntry) -> Result<bool, KernelError> {
+        let mut tables = self.tables();
+        let Some(old) = tables.flows.get_mut(entry.key()) else { return Ok(false) };
+        *old = *entry.with_counters_of(old).value();
+        Ok(true)
+    }
+    fn remove_flow(&self, key: &FlowKey) -> Result<Option<FlowValue>, KernelError> {
+        Ok(self.tables().flows.remove(key))
+    }
+    fn scan_flows(&self, visit: &mut dyn FnMut(&FlowKey, &FlowValue)) -> Result<(), KernelError> {
+        self.tables().flows.iter().for_each(|(key, value)| visit(key, value));
+        Ok(())
+    }
+    fn insert_connection(&self, key: &ConnectionKey, value: &ConnectionValue) -> Result<(), KernelError> {
+        self.tables().connections.insert(*key, *value);
+        Ok(())
+    }
+    fn remove_connection(&self, key: &ConnectionKey) -> Result<bool, KernelError> {
+        Ok(self.tables().connections.remove(key).is_some())
+    }
+    fn scan_connections(&self, visit: &mut dyn FnMut(&ConnectionKey, &ConnectionValue)) -> Result<(), KernelError> {
+        self.tables().connections.iter().for_each(|(key, value)| visit(key, value));
+        Ok(())
+    }
+    fn ensure_eni(&self, ifindex: u32) -> Result<(), KernelError> {
+        let state = EniState { tokens: 1 << 30, upcall_burst: 1 << 30, upcall_rate: 1 << 30, ..EniState::zeroed() };
+        self.tables().enis.insert(ifindex, state);
+        Ok(())
+    }
+    fn remove_eni(&self, ifindex: u32) -> Result<(), KernelError> {
+        self.tables().enis.remove(&ifindex);
+        Ok(())
+    }
+    fn eni(&self, ifindex: u32) -> Result<Option<EniState>, KernelError> {
+        Ok(self.tables().enis.get(&ifindex).copied())
+    }
+    fn scan_enis(&self, visit: &mut dyn FnMut(u32)) -> Result<(), KernelError> {
+        self.tables().enis.keys().for_each(|ifindex| visit(*ifindex));
+        Ok(())
+    }
+    fn drops(&self) -> Result<Vec<(DropReason, u64)>, KernelError> {
+        let tables = self.tables();
+        let known = tables.drops.iter().filter_map(|(code, count)| Some((DropReason::from_code(*code)?, *count)));
+        Ok(known.collect())
+    }
+    fn send(&self, ifindex: u32, frame: &[u8]) -> Result<(), KernelError> {
+        self.tables().sent.push((ifindex, frame.to_vec()));
+        Ok(())
+    }
+}
+
+/// What became of a packet, and who decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// The flow table answered.
+    Hit(Fate),
+    /// The slow path did, for this cause.
+    Upcall(Cause, Fate),
+}
+
+impl Seen {
+    pub fn fate(self) -> Fate {
+        match self {
+            Seen::Hit(fate) | Seen::Upcall(_, fate) => fate,
+        }
+    }
+}
+
+pub(crate) struct Host {
+    pub scenario: Scenario,
+    pub engine: Engine<Arc<FakeKernel>>,
+    pub kernel: Arc<FakeKernel>,
+    pub now: Now,
+    generation: u64,
+}
+
+impl Host {
+    /// A host that has every ENI of the world.
+    pub fn new(text: &str) -> Self {
+        let kernel = Arc::new(FakeKernel::default());
+        kernel.tables().flows_max = 1000;
+        let scenario: Scenario = text.parse().unwrap();
+        let now = Now { monotonic_ns: 1_000_000_000_000, ..Now::default() };
+        let mut host = Self { scenario, engine: Engine::new(Arc::clone(&kernel)), kernel, now, generation: 0 };
+        host.plug_in();
+        host
+    }
+
+    /// Another process: an engine that knows nothing, over the same kernel.
+    pub fn restart(&mut self) -> (usize, usize) {
+        self.engine = Engine::new(Arc::clone(&self.kernel));
+        self.plug_in();
+        self.engine.adopt(self.now).unwrap()
+    }
+
+    fn plug_in(&mut self) {
+        self.apply_world();
+        self.add_ports();
+    }
+
+    fn add_ports(&mut self) {
+        let enis: Vec<_> = self.scenario.world.tables().enis.values().cloned().collect();
+        for eni in enis {
+            let region = self.scenario.world.region.clone();
+            let port = Port { eni: eni.id, region, ifindex: ifindex(eni.id), mac: eni.mac, mtu: MTU };
+            self.engine.add_port(port, self.now).unwrap();
+        }
+    }
+
+    fn apply_world(&mut self) -> usize {
+        self.generation += 1;
+        let world = &self.scenario.world;
+        let regions = [(world.region.clone(), Arc::new(world.clone()))].into_iter().collect();
+        self.engine.apply(HostView { generation: Generation(self.generation), regions }, self.now)
+    }
+
+    /// Changes the world; returns how many flows were traced again.
+    pub fn change(&mut self, text: &str) -> usize {
+        self.scenario.apply(text).unwrap();
+        let retraced = self.apply_world();
+        self.add_ports();
+        retraced
+    }
+
+    pub fn wait(&mut self, secs: u64) {
+        self.now.monotonic_ns += secs * 1_000_000_000;
+    }
+
+    pub fn send(&mut self, text: &str) -> Seen {
+        let Sent { eni, packet } = self.scenario.packet(text).unwrap();
+        self.send_frame(eni, &mut gp_wire::build::emit(&packet))
+    }
+
+    /// What a fresh trace says to the packet of a text.
+    pub fn verdict(&self, text: &str) -> Verdict {
+        let Sent { eni, packet } = self.scenario.packet(text).unwrap();
+        let now = self.now;
+        let path =
+            self.engine.work(now, |work| trace(&self.scenario.world, &work.state.connections, eni, &packet, now.wall));
+        path.unwrap().verdict().clone()
+    }
+
+    pub fn send_frame(&mut self, eni: EniId, frame: &mut [u8]) -> Seen {
+        let arrival = Arrival { ifindex: ifindex(eni), now_ns: self.now.monotonic_ns, gso: None };
+        let outcome = execute(&mut *self.kernel.tables(), frame, &arrival);
+        match outcome {
+            Outcome::Deliver { out_ifindex } => {
+                self.kernel.tables().sent.push((out_ifindex, frame.to_vec()));
+                Seen::Hit(Fate::Delivered(self.eni_at(out_ifindex)))
+            }
+            Outcome::Drop { code } => Seen::Hit(Fate::Dropped(DropReason::from_code(code).unwrap())),
+            Outcome::Upcall(cause) => {
+                let header =
+                    UpcallHeader { magic: UPCALL_MAGIC, ifindex: ifindex(eni), cause: cause.code(), reserved: [0; 5] };
+                let mut bytes = [bytemuck::bytes_of(&header), frame].concat();
+                Seen::Upcall(cause, self.engine.handle_upcall(&mut bytes, self.now))
+            }
+        }
+    }
+
+    fn eni_at(&self, at: u32) -> EniId {
+        *self.scenario.world.tables().enis.keys().find(|eni| ifindex(**eni) == at).unwrap()
+    }
+
+    pub fn flows(&self) -> usize {
+        let in_kernel = self.kernel.tables().flows.len();
+        assert_eq!(in_kernel as u64, self.engine.counters().flows, "index and kernel agree");
+        in_kernel
+    }
+
+    pub fn connections(&self) -> usize {
+        let in_kernel = self.kernel.tables().connections.len();
+        assert_eq!(in_kernel as u64, self.engine.counters().connections, "table and kernel agree");
+        in_kernel
+    }
+
+    /// The frames sent since the last call.
+    pub fn sent(&self) -> Vec<(u32, Vec<u8>)> {
+        std::mem::take(&mut self.kernel.tables().sent)
+    }
+}
+
+/// Interface indexes that follow from ids.
+pub(crate) fn ifindex(eni: EniId) -> u32 {
+    (eni.bits() as u32) | 1
+}
