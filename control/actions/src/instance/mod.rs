@@ -29,4 +29,8 @@ pub(crate) use status::describe_status;
 pub(crate) const FIRST_BOOT: u32 = 1;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walk;
