@@ -33,13 +33,13 @@ pub struct Running {
     runtime: Runtime,
 }
 
-/// Short waits, so that tests of waits are short.
+/// Short waits, so that tests of waits are short; long enough for a machine that is busy with other tests.
 pub fn quick() -> Settings {
     let limits = Limits {
-        head_wait: Duration::from_millis(300),
-        body_wait: Duration::from_millis(300),
-        host_wait: Duration::from_millis(300),
-        reset_wait: Duration::from_millis(500),
+        head_wait: Duration::from_millis(600),
+        body_wait: Duration::from_millis(600),
+        host_wait: Duration::from_secs(2),
+        reset_wait: Duration::from_secs(2),
         stop_wait: Duration::from_secs(1),
         body_bytes: 64 << 10,
         ..Limits::default()
