@@ -82,4 +82,6 @@ drop_reasons! {
     TooLarge = 21, "too-large";
     /// An ARP or neighbour discovery message that asks nothing of the VPC: an announcement, an answer, a probe.
     NeighborAnnouncement = 22, "neighbor-announcement";
+    /// The host had no memory to treat the packet.
+    NoMemory = 23, "no-memory";
 }
