@@ -45,3 +45,5 @@
 #define GP_DROP_TOO_LARGE 21u
 /* An ARP or neighbour discovery message that asks nothing of the VPC: an announcement, an answer, a probe. */
 #define GP_DROP_NEIGHBOR_ANNOUNCEMENT 22u
+/* The host had no memory to treat the packet. */
+#define GP_DROP_NO_MEMORY 23u

@@ -205,7 +205,7 @@ static __noinline int gp_parse_linear(struct __sk_buff *skb, struct gp_packet *p
 	if ((void *)(ethernet + 1) > end)
 		return GP_SHORT;
 	__builtin_memcpy(packet->key.src_mac, ethernet->h_source, ETH_ALEN);
-	packet->key.ifindex = skb->ingress_ifindex;
+	packet->key.ifindex = skb->ifindex;
 	packet->headers = sizeof(*ethernet);
 	switch (gp_ntohs(ethernet->h_proto)) {
 	case ETH_P_IP:

@@ -15,10 +15,10 @@ static __always_inline int gp_deliver(struct __sk_buff *skb, struct gp_flow_valu
 
 	if (largest > flow->mtu)
 		return gp_drop(GP_DROP_TOO_LARGE);
-	gp_flow_count(skb, flow, packet);
 	/* Destination and source lie in the value as in the frame. */
 	if (bpf_skb_store_bytes(skb, 0, flow->dst_mac, 2 * ETH_ALEN, 0))
-		return TC_ACT_SHOT;
+		return gp_drop(GP_DROP_NO_MEMORY);
+	gp_flow_count(skb, flow, packet);
 	/* The host side took the frame for somebody else's, since it holds another MAC, and the guest would believe it. */
 	if (skb->pkt_type != PACKET_HOST)
 		bpf_skb_change_type(skb, PACKET_HOST);

@@ -53,7 +53,7 @@ static __always_inline int gp_take_tokens(struct gp_eni_state *eni, __u64 cost)
 
 static __always_inline int gp_upcall(struct __sk_buff *skb, __u32 cause)
 {
-	__u32 ifindex = skb->ingress_ifindex, zero = 0;
+	__u32 ifindex = skb->ifindex, zero = 0;
 	struct gp_upcall_header header = { .magic = GP_UPCALL_MAGIC, .ifindex = ifindex, .cause = cause };
 	struct gp_eni_state *eni = bpf_map_lookup_elem(&gp_enis, &ifindex);
 	struct gp_config *config = bpf_map_lookup_elem(&gp_config, &zero);
@@ -64,8 +64,8 @@ static __always_inline int gp_upcall(struct __sk_buff *skb, __u32 cause)
 		__sync_fetch_and_add(&eni->upcall_drops, 1);
 		return gp_drop(GP_DROP_UPCALL_BUDGET);
 	}
-	__sync_fetch_and_add(&eni->upcalls, 1);
 	if (bpf_skb_change_head(skb, sizeof(header), 0) || bpf_skb_store_bytes(skb, 0, &header, sizeof(header), 0))
-		return TC_ACT_SHOT;
+		return gp_drop(GP_DROP_NO_MEMORY);
+	__sync_fetch_and_add(&eni->upcalls, 1);
 	return bpf_redirect(config->upcall_ifindex, 0);
 }
