@@ -27,7 +27,8 @@ fn is_testable(frame: &[u8]) -> bool {
     frame.len() >= ETHERNET_BYTES + shortest
 }
 
-/// One loaded program with maps of its own.
+/// One loaded program with maps of its own. Test frames can come in at the interfaces of the calling thread's network
+/// namespace: see [`crate::with_interfaces`].
 pub struct Kernel {
     fastpath: Fastpath,
     program: OwnedFd,

@@ -8,7 +8,7 @@ const PROG_TEST_RUN: u32 = 10;
 
 /// `struct __sk_buff` of `<linux/bpf.h>`, as words.
 const SKB_WORDS: usize = 48;
-const SKB_INGRESS_IFINDEX: usize = 9;
+const SKB_IFINDEX: usize = 10;
 const SKB_GSO_SEGS: usize = 41;
 const SKB_GSO_SIZE: usize = 44;
 
@@ -81,7 +81,8 @@ pub(crate) struct TestRun {
     pub ns_per_run: u32,
 }
 
-/// Runs a classifier on a frame that came in at `ifindex`. The frame that it leaves goes to `out`.
+/// Runs a classifier on a frame that came in at `ifindex`, an interface of the caller's network namespace. The frame that
+/// it leaves goes to `out`.
 pub(crate) fn test_run(
     program: BorrowedFd<'_>,
     frame: &[u8],
@@ -90,7 +91,7 @@ pub(crate) fn test_run(
     out: &mut [u8],
 ) -> io::Result<TestRun> {
     let mut skb = [0u32; SKB_WORDS];
-    skb[SKB_INGRESS_IFINDEX] = ifindex;
+    skb[SKB_IFINDEX] = ifindex;
     skb[SKB_GSO_SIZE] = gso_size;
     skb[SKB_GSO_SEGS] = gso_segments;
     let mut attr = TestRunAttr {

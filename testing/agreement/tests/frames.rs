@@ -2,12 +2,13 @@
 
 use bytemuck::Zeroable;
 use gp_abi::{ACTION_DELIVER, ACTION_DROP, FlowKey, FlowValue};
-use gp_agreement::{FrameKind, Pair, cases, damage, random_frame, root_or_skip};
-use gp_compile::{Cause, Gso, Outcome, key_of};
+use gp_agreement::{FrameKind, Kernel, Pair, TC_ACT_REDIRECT, cases, damage, random_frame, with_interfaces};
+use gp_compile::{Arrival, Cause, Gso, Outcome, key_of};
 use gp_maps::UpcallBudget;
 use gp_wire::{Packet, parse};
 use gp_worlds::Rng;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 const SENDER: u32 = 7;
 const STRANGER: u32 = 8;
@@ -119,90 +120,85 @@ fn try_seeds(range: std::ops::Range<u64>, is_damaged: bool) -> BTreeMap<String, 
 
 #[test]
 fn whole_frames_are_treated_alike() {
-    if !root_or_skip() {
-        return;
-    }
-    let seen = try_seeds(0..cases(10_000), false);
-    for outcome in ["deliver", "drop", "Miss", "Slow", "Reopen"] {
-        assert!(seen.contains_key(outcome), "{outcome} never came up");
-    }
+    with_interfaces(|| {
+        let seen = try_seeds(0..cases(10_000), false);
+        for outcome in ["deliver", "drop", "Miss", "Slow", "Reopen"] {
+            assert!(seen.contains_key(outcome), "{outcome} never came up");
+        }
+    });
 }
 
 #[test]
 fn damaged_frames_are_treated_alike_and_never_replayed() {
-    if root_or_skip() {
+    with_interfaces(|| {
         try_seeds(1_000_000..1_000_000 + cases(20_000), true);
-    }
+    });
 }
 
 #[test]
 fn random_bytes_are_treated_alike() {
-    if !root_or_skip() {
-        return;
-    }
-    let mut pair = Pair::new();
-    pair.set_budget(SENDER, UNLIMITED);
-    for seed in 0..cases(5_000) {
-        let mut rng = Rng::new(seed);
-        let length = rng.between(15, 200);
-        let mut frame = rng.bytes(length);
-        frame.splice(12..14, *rng.pick(&[[8, 0], [0x86, 0xdd], [8, 6]]));
-        pair.run(&frame, SENDER, random_gso(&mut rng));
-    }
-    pair.compare_ledgers(TOLERANCE_NS);
+    with_interfaces(|| {
+        let mut pair = Pair::new();
+        pair.set_budget(SENDER, UNLIMITED);
+        for seed in 0..cases(5_000) {
+            let mut rng = Rng::new(seed);
+            let length = rng.between(15, 200);
+            let mut frame = rng.bytes(length);
+            frame.splice(12..14, *rng.pick(&[[8, 0], [0x86, 0xdd], [8, 6]]));
+            pair.run(&frame, SENDER, random_gso(&mut rng));
+        }
+        pair.compare_ledgers(TOLERANCE_NS);
+    });
 }
 
 #[test]
 fn a_frame_from_an_unknown_eni_is_dropped_by_both() {
-    if !root_or_skip() {
-        return;
-    }
-    let mut pair = Pair::new();
-    let code = gp_trace::DropReason::UnknownEni.code();
-    for seed in 0..100 {
-        let (_, frame) = random_frame(&mut Rng::new(seed));
-        assert_eq!(pair.run(&frame, STRANGER, None).0, Outcome::Drop { code });
-    }
-    pair.compare_ledgers(TOLERANCE_NS);
+    with_interfaces(|| {
+        let mut pair = Pair::new();
+        let code = gp_trace::DropReason::UnknownEni.code();
+        for seed in 0..100 {
+            let (_, frame) = random_frame(&mut Rng::new(seed));
+            assert_eq!(pair.run(&frame, STRANGER, None).0, Outcome::Drop { code });
+        }
+        pair.compare_ledgers(TOLERANCE_NS);
+    });
 }
 
 #[test]
 fn both_grant_the_same_upcalls() {
-    if !root_or_skip() {
-        return;
-    }
-    let mut pair = Pair::new();
-    for (index, burst) in [0, 1, 2, 10, 44, 45, 100].into_iter().enumerate() {
-        pair.set_budget(100 + index as u32, UpcallBudget { per_second: 0, burst });
-    }
-    for seed in 0..2_000 {
-        let mut rng = Rng::new(seed);
-        let (_, frame) = random_frame(&mut rng);
-        pair.run(&frame, rng.between(100, 107) as u32, random_gso(&mut rng));
-    }
-    pair.compare_ledgers(TOLERANCE_NS);
+    with_interfaces(|| {
+        let mut pair = Pair::new();
+        for (index, burst) in [0, 1, 2, 10, 44, 45, 100].into_iter().enumerate() {
+            pair.set_budget(10 + index as u32, UpcallBudget { per_second: 0, burst });
+        }
+        for seed in 0..2_000 {
+            let mut rng = Rng::new(seed);
+            let (_, frame) = random_frame(&mut rng);
+            pair.run(&frame, rng.between(10, 17) as u32, random_gso(&mut rng));
+        }
+        pair.compare_ledgers(TOLERANCE_NS);
+    });
 }
 
 /// The rate is the one thing that the two sides can't be compared in, since each has its own now.
 #[test]
 fn the_kernel_grants_upcalls_at_the_rate() {
-    if !root_or_skip() {
-        return;
-    }
-    let pair = Pair::new();
-    pair.kernel.set_budget(SENDER, UpcallBudget { per_second: 5_000, burst: 100 });
-    let arrival = gp_compile::Arrival { ifindex: SENDER, now_ns: 0, gso: None };
-    let frame = [0; 60];
-    // The bucket starts with no past: its first refill counts from the boot and fills it.
-    pair.kernel.run(&frame, &arrival);
-    let start = std::time::Instant::now();
-    let mut granted = 0;
-    while start.elapsed() < std::time::Duration::from_millis(400) {
-        let run = pair.kernel.run(&frame, &arrival).expect("60 bytes are enough");
-        granted += u64::from(run.verdict == gp_agreement::TC_ACT_REDIRECT);
-    }
-    let earned = start.elapsed().as_millis() as u64 * 5;
-    // Ticks of the coarse clock are up to 10 ms; a busy machine may let the bucket run over.
-    assert!(granted <= 100 + earned + 50, "{granted} granted, {earned} earned");
-    assert!(granted >= earned / 2, "{granted} granted, {earned} earned");
+    with_interfaces(|| {
+        let kernel = Kernel::load();
+        kernel.set_budget(SENDER, UpcallBudget { per_second: 5_000, burst: 100 });
+        let arrival = Arrival { ifindex: SENDER, now_ns: 0, gso: None };
+        let frame = [0; 60];
+        // The bucket starts with no past: its first refill counts from the boot and fills it.
+        kernel.run(&frame, &arrival);
+        let start = Instant::now();
+        let mut granted = 0;
+        while start.elapsed() < Duration::from_millis(400) {
+            let run = kernel.run(&frame, &arrival).expect("60 bytes are enough");
+            granted += u64::from(run.verdict == TC_ACT_REDIRECT);
+        }
+        let earned = start.elapsed().as_millis() as u64 * 5;
+        // Ticks of the coarse clock are up to 10 ms; a busy machine may let the bucket run over.
+        assert!(granted <= 100 + earned + 50, "{granted} granted, {earned} earned");
+        assert!(granted >= earned / 2, "{granted} granted, {earned} earned");
+    });
 }

@@ -4,7 +4,7 @@
 
 use bytemuck::Zeroable;
 use gp_abi::{ACTION_DELIVER, ACTION_DROP, FlowValue};
-use gp_agreement::{Kernel, now_ns, root_or_skip};
+use gp_agreement::{Kernel, now_ns, with_interfaces};
 use gp_compile::{Arrival, key_of};
 use gp_maps::UpcallBudget;
 use gp_model::Mac;
@@ -33,20 +33,20 @@ fn report(name: &str, kernel: &Kernel, packet: &Packet) {
 
 #[test]
 fn a_hit_is_measured() {
-    if !root_or_skip() {
-        return;
-    }
-    let kernel = Kernel::load();
-    kernel.set_budget(SENDER, UpcallBudget { per_second: 0, burst: 1 });
-    let deliver = FlowValue { action: ACTION_DELIVER, mtu: 1514, dst_mac: MAC.0, src_mac: MAC.0, ..Zeroable::zeroed() };
-    let drop = FlowValue { action: ACTION_DROP, drop_reason: 8, ..Zeroable::zeroed() };
-    let (four, six) = (packet("10.0.0.1", "10.0.0.2"), packet("2001:db8::1", "2001:db8::2"));
-    report("miss without budget", &kernel, &four);
-    for packet in [&four, &six] {
-        kernel.set_flow(&key_of(packet, SENDER).unwrap(), &deliver);
-    }
-    report("IPv4 hit, deliver", &kernel, &four);
-    report("IPv6 hit, deliver", &kernel, &six);
-    kernel.set_flow(&key_of(&four, SENDER).unwrap(), &drop);
-    report("IPv4 hit, drop", &kernel, &four);
+    with_interfaces(|| {
+        let kernel = Kernel::load();
+        kernel.set_budget(SENDER, UpcallBudget { per_second: 0, burst: 1 });
+        let deliver =
+            FlowValue { action: ACTION_DELIVER, mtu: 1514, dst_mac: MAC.0, src_mac: MAC.0, ..Zeroable::zeroed() };
+        let drop = FlowValue { action: ACTION_DROP, drop_reason: 8, ..Zeroable::zeroed() };
+        let (four, six) = (packet("10.0.0.1", "10.0.0.2"), packet("2001:db8::1", "2001:db8::2"));
+        report("miss without budget", &kernel, &four);
+        for packet in [&four, &six] {
+            kernel.set_flow(&key_of(packet, SENDER).unwrap(), &deliver);
+        }
+        report("IPv4 hit, deliver", &kernel, &four);
+        report("IPv6 hit, deliver", &kernel, &six);
+        kernel.set_flow(&key_of(&four, SENDER).unwrap(), &drop);
+        report("IPv4 hit, drop", &kernel, &four);
+    });
 }

@@ -3,7 +3,7 @@
 //! The test is the agent: it traces, opens connections, installs entries, and after each change re-traces what is
 //! cached. Then every packet sent so far must be treated as a fresh trace of it says.
 
-use gp_agreement::{Pair, cases, root_or_skip};
+use gp_agreement::{IFINDEXES, Pair, cases, with_interfaces};
 use gp_compile::{Cause, FlowEntry, HostSide, Outcome, key_of};
 use gp_maps::UpcallBudget;
 use gp_model::{EniId, Timestamp};
@@ -15,7 +15,6 @@ use std::collections::BTreeMap;
 
 const PACKETS: usize = 60;
 const PACKETS_BETWEEN_CHANGES: usize = 10;
-const FIRST_IFINDEX: u32 = 10;
 const UNLIMITED: UpcallBudget = UpcallBudget { per_second: 0, burst: u32::MAX };
 const TOLERANCE_NS: u64 = 5_000_000_000;
 
@@ -35,7 +34,7 @@ impl Agent {
     /// A host side for each ENI of the world; those that left keep theirs, as interfaces do until they are removed.
     fn plug_in(&mut self) {
         for eni in self.scenario.world.tables().enis.values() {
-            let ifindex = FIRST_IFINDEX + self.host_sides.len() as u32;
+            let ifindex = IFINDEXES.start + self.host_sides.len() as u32;
             let host_side = HostSide { ifindex, mac: eni.mac, mtu: 9001 };
             self.host_sides.entry(eni.id).or_insert_with(|| {
                 self.pair.set_budget(ifindex, UNLIMITED);
@@ -173,13 +172,9 @@ fn try_world(seed: u64, pair: Pair) -> (Pair, BTreeMap<&'static str, usize>) {
     (agent.pair, agent.seen)
 }
 
-#[test]
-fn trace_executor_and_kernel_program_agree() {
-    if !root_or_skip() {
-        return;
-    }
+fn try_worlds() -> BTreeMap<&'static str, usize> {
     let mut pair = Pair::new();
-    let mut total: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut total = BTreeMap::new();
     for seed in 0..cases(200) {
         let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| try_world(seed, pair)));
         let seen = match tried {
@@ -194,8 +189,16 @@ fn trace_executor_and_kernel_program_agree() {
         };
         seen.into_iter().for_each(|(name, count)| *total.entry(name).or_default() += count);
     }
-    println!("{total:?}");
-    for outcome in ["deliver", "drop", "slow", "reopen"] {
-        assert!(total.contains_key(outcome), "{outcome} never came up");
-    }
+    total
+}
+
+#[test]
+fn trace_executor_and_kernel_program_agree() {
+    with_interfaces(|| {
+        let total = try_worlds();
+        println!("{total:?}");
+        for outcome in ["deliver", "drop", "slow", "reopen"] {
+            assert!(total.contains_key(outcome), "{outcome} never came up");
+        }
+    });
 }
