@@ -133,20 +133,21 @@ impl Shape {
 
     fn change(&self, rng: &mut Rng) -> String {
         match rng.below(20) {
-            0..8 => {
+            0..7 => {
                 let index = rng.below(self.enis);
                 self.eni(rng, index)
             }
-            8..14 => {
+            7..12 => {
                 let index = rng.below(self.groups);
                 self.group(rng, index)
             }
-            14 if self.acls > 0 => {
+            12..14 if self.acls > 0 => {
                 let index = rng.below(self.acls);
                 self.acl(rng, index)
             }
-            15 => {
-                let index = rng.below(self.subnets);
+            14 | 15 => {
+                // One more than there are: sometimes a subnet is new.
+                let index = rng.below(self.subnets + 1);
                 self.subnet(rng, index)
             }
             16 if self.tables > 0 => {
@@ -241,12 +242,12 @@ impl Shape {
         if rng.chance(30) {
             addresses.push(format!("10.0.{subnet}.{}", 100 + index));
         }
-        if rng.chance(15) {
+        if rng.chance(25) {
             addresses.push(format!("10.0.{subnet}.{}/28", 128 + 16 * index));
         }
         if self.has_ipv6 && rng.chance(85) {
             addresses.push(format!("2001:db8:0:{subnet}::{:x}", 0x10 + index));
-            if rng.chance(15) {
+            if rng.chance(25) {
                 addresses.push(format!("2001:db8:0:{subnet}:{:x}::/80", 0xa0 + index));
             }
         }
@@ -318,7 +319,8 @@ impl Talk {
         match rng.below(20) {
             0 | 1 if is_ipv4 => self.to = (*rng.pick(&SPECIAL_IPV4)).to_owned(),
             0 | 1 => self.to = (*rng.pick(&SPECIAL_IPV6)).to_owned(),
-            2 if is_ipv4 => self.to = format!("10.0.{}.{}", rng.below(subnets), rng.between(0, 256)),
+            2 if is_ipv4 => self.to = format!("10.0.{}.{}", rng.below(subnets + 1), rng.between(0, 256)),
+            8 if is_ipv4 => self.to = format!("10.0.{}.{}", rng.below(subnets + 1), rng.between(0, 4)),
             3 if is_ipv4 => {
                 let foreign = format!("10.0.{}.{}", rng.below(4), rng.between(1, 200));
                 self.from = format!("{}[{foreign}]", self.from);
