@@ -1,5 +1,7 @@
 //! The generated headers of the kernel program are what the Rust side says. `UPDATE=1 cargo test -p gp-compile` rewrites
-//! them.
+//! them. Here and not beside the kernel program's loader, which can't be built while a header lacks what C names.
+
+#![expect(clippy::disallowed_methods, reason = "a test of files reads files; core itself does no I/O")]
 
 use gp_trace::DropReason;
 use std::path::{Path, PathBuf};

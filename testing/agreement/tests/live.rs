@@ -1,7 +1,7 @@
 //! The attached program between real interfaces: what a test run can't show, such as where a redirected frame comes out.
 
 use bytemuck::Zeroable;
-use gp_abi::{ACTION_DELIVER, FlowValue};
+use gp_abi::{ACTION_DELIVER, FlowKey, FlowValue};
 use gp_agreement::root_or_skip;
 use gp_compile::{Cause, Upcall, key_of};
 use gp_linux::{GuestAddress, GuestConfig, Links, NetNs, PacketSender, Tap, VethSpec, configure_guest};
@@ -11,7 +11,8 @@ use gp_wire::build::{self, Ends};
 use gp_wire::{Packet, TcpFlags};
 use std::fs::File;
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -96,6 +97,10 @@ fn udp_frame(host: &Host, payload: u32) -> (Packet, Vec<u8>) {
 /// What a trace would say; here nobody asks one.
 fn allow(host: &Host, packet: &Packet) {
     let [sender, receiver] = &host.guests;
+    allow_between(host, sender, receiver, &key_of(packet, sender.ifindex).unwrap());
+}
+
+fn allow_between(host: &Host, sender: &Guest, receiver: &Guest, key: &FlowKey) {
     let value = FlowValue {
         action: ACTION_DELIVER,
         out_ifindex: receiver.ifindex,
@@ -104,7 +109,8 @@ fn allow(host: &Host, packet: &Packet) {
         src_mac: ROUTER.0,
         ..Zeroable::zeroed()
     };
-    gp_agreement::write_flow(host.fastpath.flows(), &key_of(packet, sender.ifindex).unwrap(), &value);
+    assert_eq!(key.ifindex, sender.ifindex);
+    gp_agreement::write_flow(host.fastpath.flows(), key, &value);
 }
 
 fn send(guest: &Guest, frame: &[u8]) {
@@ -162,6 +168,16 @@ fn what_no_entry_allows_reaches_nobody_and_the_host_least() {
     assert!(socket.recv_from(&mut [0; 100]).is_err());
 }
 
+/// Static neighbours: nobody answers ARP here.
+fn know_each_other(host: &Host) {
+    let [a, b] = &host.guests;
+    for (guest, other) in [(a, b), (b, a)] {
+        let neighbor = format!("neigh replace {} lladdr {ROUTER} dev eth0", other.address);
+        let status = guest.netns.run(|| Command::new("ip").args(neighbor.split(' ')).status());
+        assert!(status.unwrap().unwrap().success());
+    }
+}
+
 /// A guest's TCP leaves checksums and segmentation to its interface: in user space both must be done.
 #[test]
 fn a_syn_of_a_real_stack_comes_up_with_its_checksum() {
@@ -170,17 +186,63 @@ fn a_syn_of_a_real_stack_comes_up_with_its_checksum() {
     }
     let host = Host::new();
     let [sender, receiver] = &host.guests;
-    let neighbor = format!("ip neigh replace {} lladdr {ROUTER} dev eth0", receiver.address);
-    let words: Vec<&str> = neighbor.split(' ').collect();
-    let status = sender.netns.run(|| std::process::Command::new(words[0]).args(&words[1..]).status());
-    assert!(status.unwrap().unwrap().success());
+    know_each_other(&host);
     let target = (receiver.address, 80).into();
-    let connecting = sender.netns.run(|| std::net::TcpStream::connect_timeout(&target, Duration::from_millis(100)));
+    let connecting = sender.netns.run(|| TcpStream::connect_timeout(&target, Duration::from_millis(100)));
     assert!(connecting.unwrap().is_err(), "nobody forwards the SYN");
     let (_, frame) = host.next_upcall();
     let Ok(Packet::Ip(packet)) = gp_wire::parse(&frame) else { panic!("a SYN is a packet") };
     assert_eq!(packet.transport, gp_wire::Transport::Tcp { flags: TcpFlags(TcpFlags::SYN) });
     assert_eq!(tcp_checksum(&frame), 0, "pseudo header and segment sum up to zero");
+}
+
+/// Both directions of a connection, as soon as its SYN came up; the SYN itself comes again after a second.
+fn allow_connection(host: &Host) -> [FlowKey; 2] {
+    let [sender, receiver] = &host.guests;
+    let (upcall, frame) = host.next_upcall();
+    assert_eq!(upcall.ifindex, sender.ifindex);
+    let Ok(Packet::Ip(mut packet)) = gp_wire::parse(&frame) else { panic!("a SYN is a packet") };
+    let forward = key_of(&Packet::Ip(packet.clone()), sender.ifindex).unwrap();
+    packet.tuple = packet.tuple.reversed();
+    packet.src_mac = receiver.mac;
+    let back = key_of(&Packet::Ip(packet), receiver.ifindex).unwrap();
+    allow_between(host, receiver, sender, &back);
+    allow_between(host, sender, receiver, &forward);
+    [forward, back]
+}
+
+/// Super-packets, checksums left to the interface, retransmissions: whatever real stacks do.
+#[test]
+fn a_connection_of_real_stacks_carries_its_bytes() {
+    const BYTES: u64 = 64 << 20;
+    if !root_or_skip() {
+        return;
+    }
+    let host = Host::new();
+    know_each_other(&host);
+    let [sender, receiver] = &host.guests;
+    let listener = receiver.netns.run(|| TcpListener::bind((receiver.address, 80)).unwrap()).unwrap();
+    let keys = std::thread::scope(|scope| {
+        let server = scope.spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            std::io::copy(&mut stream, &mut std::io::sink()).unwrap()
+        });
+        let client = scope.spawn(|| {
+            let target = (receiver.address, 80).into();
+            let mut stream = sender.netns.run(|| TcpStream::connect_timeout(&target, 5 * PATIENCE).unwrap()).unwrap();
+            std::io::copy(&mut std::io::repeat(7).take(BYTES), &mut stream).unwrap();
+        });
+        let keys = allow_connection(&host);
+        client.join().unwrap();
+        assert_eq!(server.join().unwrap(), BYTES);
+        keys
+    });
+    let [forward, back] = keys.map(|key| host.fastpath.flows().get(&key).unwrap().unwrap());
+    // 1448 bytes of payload behind 66 of headers: what a wire would see, not what the kernel handed over in one piece.
+    assert!(forward.packets >= BYTES / 1448, "{forward:?}");
+    assert!(forward.bytes >= BYTES + 66 * (BYTES / 1448), "{forward:?}");
+    assert_eq!(forward.tcp_flags & (TcpFlags::SYN | TcpFlags::ACK | TcpFlags::FIN), 0x13);
+    assert!(back.packets > 0);
 }
 
 /// RFC 9293, 3.1: over pseudo header and segment; 0 where the segment's own checksum is right.
