@@ -28,7 +28,9 @@ macro_rules! tagged {
         }
     )*};
 }
-tagged!(Vpc Subnet RouteTable NetworkAcl InternetGateway DhcpOptions SecurityGroup SecurityGroupRule SecurityGroupForVpc);
+tagged! {
+    Vpc Subnet RouteTable NetworkAcl InternetGateway DhcpOptions SecurityGroup SecurityGroupRule SecurityGroupForVpc
+}
 
 macro_rules! untagged {
     ($($shape:ident)*) => {$(

@@ -39,7 +39,10 @@ impl Words {
 }
 
 macro_rules! lookups {
-    ($($one:ident $many:ident: $entity:ident($id:ty) in $table:ident, $words:ident = $noun:literal, $malformed:expr, $not_found:literal;)*) => {
+    ($(
+        $one:ident $many:ident: $entity:ident($id:ty) in $table:ident,
+            $words:ident = $noun:literal, $malformed:expr, $not_found:literal;
+    )*) => {
         $(pub(crate) const $words: Words = Words { noun: $noun, malformed: $malformed, not_found: $not_found };)*
 
         impl Context<'_> {

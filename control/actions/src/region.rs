@@ -5,8 +5,8 @@ use crate::filter::{Filter, Filters, one};
 use crate::place::{REGIONS, RegionFacts};
 use gp_ec2::{ApiError, shapes};
 
-/// AWS's regions, and the caller's own if it is none of them. Those that need an opt-in are listed on request, or if the
-/// caller is in one.
+/// AWS's regions, and the caller's own if it is none of them. Those that need an opt-in are listed on request, or if
+/// the caller is in one.
 ///
 /// # Errors
 /// `InvalidParameterValue` for a region that does not exist, or an unknown filter.

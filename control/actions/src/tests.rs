@@ -1,7 +1,7 @@
 //! Tests of the frame: first calls, dry runs, client tokens, pages, owners.
 
 use crate::testing::{Lab, values};
-use crate::{plan_expiry, plan_reset};
+use crate::{plan_expiry, plan_provision, plan_reset};
 use gp_model::Timestamp;
 
 #[test]
@@ -21,6 +21,22 @@ fn a_first_call_brings_the_default_vpc_once() {
     let dns = format!("Action=DescribeVpcAttribute&VpcId={vpc}&Attribute=enableDnsHostnames");
     assert_eq!(lab.get(&dns, "value"), "true");
     assert!(lab.refusal("Action=CreateDefaultVpc").starts_with("DefaultVpcAlreadyExists"));
+}
+
+#[test]
+fn an_account_can_be_provided_for_before_its_first_call() {
+    let mut lab = Lab::new();
+    let mut next = 1000;
+    let mut ids = || {
+        next += 1;
+        next
+    };
+    let changes = plan_provision(&lab.world, &lab.caller, lab.now, &mut ids, &lab.settings);
+    lab.apply(changes);
+    let records = lab.world.tables().records().count();
+    assert_eq!(lab.all("Action=DescribeVpcs", "isDefault"), ["true"]);
+    assert_eq!(lab.world.tables().records().count(), records);
+    assert!(plan_provision(&lab.world, &lab.caller, lab.now, &mut ids, &lab.settings).is_empty());
 }
 
 #[test]

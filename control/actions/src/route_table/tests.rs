@@ -167,7 +167,8 @@ fn routes_are_replaced_and_deleted() {
     net.lab.refuses(&[
         (
             &route("ReplaceRoute", "0.0.0.0/0", &via),
-            "InvalidParameterValue: There is no route defined for '0.0.0.0/0' in the route table. Use CreateRoute instead.",
+            "InvalidParameterValue: There is no route defined for '0.0.0.0/0' in the route table. Use CreateRoute \
+             instead.",
         ),
         (
             &route("DeleteRoute", "0.0.0.0/0", ""),

@@ -8,7 +8,8 @@ use gp_model::{Direction, RulePeer, SecurityGroup, SecurityGroupRule, SecurityGr
 use std::sync::Arc;
 
 /// # Errors
-/// `InvalidGroup.NotFound`, `InvalidPermission.Duplicate`, `RulesPerSecurityGroupLimitExceeded`, and those of bad rules.
+/// `InvalidGroup.NotFound`, `InvalidPermission.Duplicate`, `RulesPerSecurityGroupLimitExceeded`, and those of bad
+/// rules.
 pub(crate) fn authorize_ingress(
     ctx: &mut Context<'_>,
     request: &shapes::AuthorizeSecurityGroupIngressRequest,

@@ -313,7 +313,8 @@ fn a_group_that_something_depends_on_stays() {
     let (web, db) = (groups.web.clone(), groups.db.clone());
     assert_eq!(groups.lab.refusal(&delete(&db)), format!("DependencyViolation: resource {db} has a dependent object"));
     let default = format!(
-        "Action=DescribeSecurityGroups&Filter.1.Name=vpc-id&Filter.1.Value.1={}&Filter.2.Name=group-name&Filter.2.Value.1=default",
+        "Action=DescribeSecurityGroups&Filter.1.Name=vpc-id&Filter.1.Value.1={}&Filter.2.Name=group-name\
+         &Filter.2.Value.1=default",
         groups.vpc
     );
     let default = groups.lab.get(&default, "groupId");
