@@ -89,7 +89,8 @@ fn groups_let_the_answer_to_a_delivered_packet_pass() {
         let sender = scenario.world.eni(sent.eni).unwrap();
         // Errors open nothing, fragments have no ports, a foreign source's answer goes elsewhere, and what an ENI answers
         // to itself leaves where the question left.
-        if *eni == sent.eni || packet.related.is_some() || packet.fragment.is_some() || !sender.holds(packet.tuple.src) {
+        if *eni == sent.eni || packet.related.is_some() || packet.fragment.is_some() || !sender.holds(packet.tuple.src)
+        {
             return;
         }
         let mut later = scenario.clone();
