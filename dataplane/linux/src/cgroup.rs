@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 /// The bandwidth period of the CPU controller.
 const CPU_PERIOD_US: u64 = 100_000;
 
-/// How long the kernel may take to let go of an emptied group.
-const REMOVE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the kernel may take to let go of an emptied group. Microseconds, but for a machine that has no time for dying processes.
+const REMOVE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What an instance may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,14 +169,20 @@ impl Cgroups {
         }
     }
 
-    /// Moves a process into the group (`0` is the caller).
+    /// Moves the calling process, which must have one thread only, into the group.
     ///
     /// # Errors
-    /// When the group or the process is not there.
-    pub fn add_process(&self, path: &str, pid: i32) -> Result<(), LinuxError> {
+    /// When the group is not there or does not take it.
+    pub fn join(&self, path: &str) -> Result<(), LinuxError> {
         check_path(path)?;
         for hierarchy in self.hierarchies() {
-            write(&hierarchy.root().join(path), "cgroup.procs", &pid.to_string())?;
+            // A thread that moves itself needs no lock against all forks of the host, for which a whole process waits some ten
+            // milliseconds (cgroup_procs_write_start). Version 2 has no such door: its `cgroup.threads` keeps to one domain.
+            let file = match hierarchy {
+                Hierarchy::V1(_) => "tasks",
+                Hierarchy::V2(_) => "cgroup.procs",
+            };
+            write(&hierarchy.root().join(path), file, "0")?;
         }
         Ok(())
     }
@@ -190,12 +196,16 @@ impl Cgroups {
     /// Removes the group, groups below it, and ancestors that this leaves empty. Says whether it was there.
     ///
     /// # Errors
-    /// When processes still live in it after two seconds.
+    /// When processes still live in it after ten seconds; the other hierarchies are cleared nevertheless.
     pub fn remove(&self, path: &str) -> Result<bool, LinuxError> {
         check_path(path)?;
-        let mut was_there = false;
+        let mut result = Ok(false);
         for hierarchy in self.hierarchies() {
-            was_there |= remove_tree(&hierarchy.root().join(path))?;
+            match (remove_tree(&hierarchy.root().join(path)), &mut result) {
+                (Ok(is_removed), Ok(was_there)) => *was_there |= is_removed,
+                (Err(error), Ok(_)) => result = Err(error),
+                (_, Err(_)) => {}
+            }
             for ancestor in Path::new(path).ancestors().skip(1).filter(|a| !a.as_os_str().is_empty()) {
                 // Not empty, or gone already: both are fine.
                 if fs::remove_dir(hierarchy.root().join(ancestor)).is_err() {
@@ -203,7 +213,7 @@ impl Cgroups {
                 }
             }
         }
-        Ok(was_there)
+        result
     }
 
     /// The distinct hierarchies in use.
@@ -335,6 +345,26 @@ mod tests {
             assert!(matches!(check_path(path), Err(LinuxError::Invalid(_))), "{path:?}");
         }
         assert!(check_path("groundplane/default/i-0123456789abcdef0").is_ok());
+    }
+
+    #[test]
+    fn on_version_2_every_ancestor_passes_the_controllers_on() {
+        // A plain directory takes the same writes; what the kernel would do with them is not seen here.
+        let root = tempfile::tempdir().unwrap();
+        let v2 = Hierarchy::V2(root.path().to_owned());
+        let cgroups = Cgroups { memory: v2.clone(), pids: v2.clone(), cpu: Some(v2) };
+        cgroups.ensure("gp/i-0", &CgroupLimits { memory_bytes: 1 << 30, cpus: 2, pids_max: 99 }).unwrap();
+        let read = |path: &str| fs::read_to_string(root.path().join(path)).unwrap();
+        // A file keeps the last write only.
+        assert_eq!((read("cgroup.subtree_control"), read("gp/cgroup.subtree_control")), ("+cpu".into(), "+cpu".into()));
+        assert!(
+            !root.path().join("gp/i-0/cgroup.subtree_control").exists(),
+            "a leaf passes nothing on, or it could hold no process"
+        );
+        assert_eq!((read("gp/i-0/memory.max"), read("gp/i-0/pids.max")), ("1073741824".into(), "99".into()));
+        assert_eq!(read("gp/i-0/cpu.max"), "200000 100000");
+        cgroups.join("gp/i-0").unwrap();
+        assert_eq!(read("gp/i-0/cgroup.procs"), "0");
     }
 
     #[test]

@@ -119,7 +119,7 @@ fn helper(path: &Path) -> Result<i32, SandboxError> {
         .context(|| "watch the caller".into())?;
     let target = running.pidfd()?;
     sys::reset_limits();
-    Cgroups::detect()?.add_process(&running.cgroup, 0)?;
+    Cgroups::detect()?.join(&running.cgroup)?;
     let signals = take_signals()?;
     if request.tty {
         with_terminal(&target, &request, &caller, &signals)

@@ -4,7 +4,7 @@
 //! before the instance is told to go on, the sockets close and starter and init end by themselves; after that the record on
 //! disk names the instance.
 
-use crate::disk::{Disk, ensure_disk};
+use crate::disk::{Disk, ensure_disk, remove_disk};
 use crate::error::{Context, SandboxError};
 use crate::mask::hidden_paths;
 use crate::spec::SandboxSpec;
@@ -14,7 +14,7 @@ use gp_linux::{Cgroups, NetNs};
 use nix::errno::Errno as NixErrno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::io::Errno;
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use std::error::Error;
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -155,10 +155,30 @@ pub fn stop(running: &Running, grace: Duration) -> Result<(), SandboxError> {
                 return Err(SandboxError::Guest(format!("process {} does not end when killed", running.pid)));
             }
         }
+        // Its parent is the host's init. In a container that may be ourselves, and then nobody else would bury it.
+        let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
     }
     Cgroups::detect()?.remove(&running.cgroup)?;
     running.forget();
     Ok(())
+}
+
+/// Starts and ends an instance that does nothing, below `scratch`: whether this host can run instances, and how long both take.
+///
+/// # Errors
+/// As for [`start`] and [`stop`]. Nothing is left behind.
+pub fn probe(scratch: &Path, init: Vec<String>) -> Result<Duration, SandboxError> {
+    let id = format!("probe-{}", std::process::id());
+    let dir = scratch.join(&id);
+    let mut spec = SandboxSpec::new(&id, &dir.join("run"), &dir.join("disks").join(&id));
+    spec.cgroup = format!("groundplane-{id}");
+    spec.init = init;
+    let before = Instant::now();
+    let result = start(&spec, |_| Ok(())).and_then(|running| stop(&running, KILL_PATIENCE));
+    let took = before.elapsed();
+    let removed = remove_disk(&spec.disk_dir)
+        .and_then(|_| fs::remove_dir_all(&dir).context(|| format!("remove {}", dir.display())));
+    result.and(removed).map(|()| took)
 }
 
 fn signal(pidfd: &OwnedFd, signal: Signal) -> Result<(), SandboxError> {

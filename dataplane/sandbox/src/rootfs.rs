@@ -17,10 +17,10 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use rustix::fs::{CWD, Dev, FileType, Mode, mknodat};
 use rustix::mount::{MoveMountFlags, move_mount};
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 /// The pipe that carries what the guest says, by the name that scripts use.
@@ -61,10 +61,10 @@ const SKELETON: [(&str, u32); 34] = [
     ("var/lib/cloud", 0o755),
     ("var/lib/cloud/instance", 0o755),
     ("var/lib/misc", 0o755),
-    ("var/local", 0o2775),
+    ("var/local", 0o755),
     ("var/log", 0o755),
     ("var/log/apt", 0o755),
-    ("var/mail", 0o2775),
+    ("var/mail", 0o755),
     ("var/opt", 0o755),
     ("var/spool", 0o755),
     ("var/tmp", 0o1777),
@@ -76,6 +76,8 @@ pub(crate) fn enter(trees: Vec<OwnedFd>, request: &StartRequest, console: &mut C
     let (Some(lower), Some(disk)) = (trees.next(), trees.next()) else {
         return Err(SandboxError::Guest("the file systems were not handed over".into()));
     };
+    // Every mode below is meant as it stands; the guest's own mask is set later.
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     enter_scratch()?;
     for name in ["lower", "disk", "mask", "root", "packages"] {
         make_dir(Path::new(name), 0o755)?;
@@ -155,9 +157,10 @@ fn make_mask_dirs(dir: &Path) -> io::Result<bool> {
         }
         match fs::symlink_metadata(Path::new("lower").join(&path)) {
             Ok(facts) if facts.is_dir() => {
-                fs::create_dir(&mask)?;
-                chown(&mask, Some(facts.uid()), Some(facts.gid()))?;
-                fs::set_permissions(&mask, Permissions::from_mode(facts.mode() & 0o7777))?;
+                create_dir(&mask, facts.mode() & 0o7777)?;
+                if (facts.uid(), facts.gid()) != (0, 0) {
+                    chown(&mask, Some(facts.uid()), Some(facts.gid()))?;
+                }
             }
             _ => return Ok(false),
         }
@@ -249,9 +252,7 @@ fn fill_dev(dev: &Path) -> Result<(), SandboxError> {
     make_dir(&dev.join("pts"), 0o755)?;
     make_dir(&dev.join("shm"), 0o1777)?;
     let pipe = dev.join(Path::new(CONSOLE).file_name().unwrap_or(OsStr::new("console")));
-    mknodat(CWD, &pipe, FileType::Fifo, Mode::empty(), Dev::from(0u32))
-        .map_err(io::Error::from)
-        .and_then(|()| fs::set_permissions(&pipe, Permissions::from_mode(0o622)))
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o622), Dev::from(0u32))
         .context(|| "make the console's pipe".into())
 }
 
@@ -267,16 +268,12 @@ fn make_dir(path: &Path, mode: u32) -> Result<(), SandboxError> {
     create_dir(path, mode).context(|| format!("create {}", path.display()))
 }
 
-/// A directory with exactly this mode, whatever the umask.
 fn create_dir(path: &Path, mode: u32) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).create(path)?;
-    fs::set_permissions(path, Permissions::from_mode(mode))
+    DirBuilder::new().mode(mode).create(path)
 }
 
 fn create_file(path: &Path, mode: u32, text: &str) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
-    file.set_permissions(Permissions::from_mode(mode))?;
-    file.write_all(text.as_bytes())
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?.write_all(text.as_bytes())
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ fn start(agent: &UnixStream) -> Result<(), SandboxError> {
     nix::sys::prctl::set_dumpable(false).context(|| "hide from debuggers".into())?;
     sys::reset_limits();
     // The cgroup namespace will start here, so the group is joined before the clone.
-    Cgroups::detect()?.add_process(&request.spec.cgroup, 0)?;
+    Cgroups::detect()?.join(&request.spec.cgroup)?;
     let console = Console::open(&request.spec.console)
         .context(|| format!("open the console {}", request.spec.console.display()))?;
     let (ours, theirs) = UnixStream::pair().context(|| "make a socket pair".into())?;

@@ -80,8 +80,14 @@ pub(crate) fn reset_limits() {
     set(libc::RLIMIT_CORE, 0, libc::RLIM_INFINITY);
     // Processes are bounded by the control group; a count per user id would be shared with nobody anyway.
     set(libc::RLIMIT_NPROC, libc::RLIM_INFINITY, libc::RLIM_INFINITY);
-    // An agent protected from the OOM killer must not protect its guests.
+    // An agent that is protected from the OOM killer, or goes before others at the processor, must not pass that on.
     let _ = std::fs::write("/proc/self/oom_score_adj", "0");
+    let ordinary = libc::sched_param { sched_priority: 0 };
+    // SAFETY: sched_setscheduler reads one struct that lives across the call; setpriority takes integers.
+    unsafe {
+        libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const ordinary);
+        libc::setpriority(libc::PRIO_PROCESS, 0, 0);
+    }
 }
 
 /// Points descriptors 0, 1 and 2 at the given ones.

@@ -4,6 +4,7 @@ use crate::common::{Instance, root_or_skip};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 
 #[test]
 fn secrets_of_the_host_can_not_be_read() {
@@ -122,6 +123,28 @@ fn ways_out_are_closed() {
         assert!(!output.status.success(), "this worked: {line}: {output:?}");
     }
     assert!(instance.running.as_ref().unwrap().is_running());
+}
+
+#[test]
+fn device_nodes_of_the_host_do_not_open() {
+    if !root_or_skip() {
+        return;
+    }
+    // Number 1:3 is /dev/null: harmless, should this fail.
+    let path = format!("/usr/local/gp-test-{}.null", std::process::id());
+    let made = Command::new("mknod").args(["-m", "666", &path, "c", "1", "3"]).status().unwrap();
+    assert!(made.success());
+    let mut instance = Instance::new();
+    instance.start();
+    let opens = |line: &str| instance.run(&["/bin/sh", "-c", &line.replace("NODE", &path)]).status.success();
+    let results = [
+        opens("test -c NODE"),
+        opens("echo > NODE"),
+        opens("mount -o remount,dev,exec,suid /; echo > NODE"),
+        opens("cp -a NODE /root/node && test -c /root/node && echo > /root/node"),
+    ];
+    fs::remove_file(&path).unwrap();
+    assert_eq!(results, [true, false, false, false]);
 }
 
 #[test]

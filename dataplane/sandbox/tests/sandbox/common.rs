@@ -1,7 +1,7 @@
 //! An instance for a test: unique names, temporary directories, everything gone at the end.
 
 use gp_linux::NetNs;
-use gp_sandbox::{Running, SandboxSpec, remove_disk, start, stop};
+use gp_sandbox::{Running, SandboxError, SandboxSpec, remove_disk, start, stop};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -105,9 +105,17 @@ impl Instance {
 impl Drop for Instance {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
-            let _ = stop(&running, Duration::ZERO);
+            report(stop(&running, Duration::ZERO).err());
         }
-        let _ = remove_disk(&self.spec.disk_dir);
+        report(remove_disk(&self.spec.disk_dir).err());
+    }
+}
+
+/// A failed clean-up fails the test, unless it is failing already.
+fn report(error: Option<SandboxError>) {
+    if let Some(error) = error {
+        eprintln!("clean-up failed: {}", chain(&error));
+        assert!(std::thread::panicking(), "clean-up failed");
     }
 }
 

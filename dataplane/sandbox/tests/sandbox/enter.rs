@@ -73,7 +73,7 @@ fn a_signal_to_the_helper_reaches_the_command_and_its_callers_end_ends_it() {
     // A caller that is killed: the shell between us and the helper.
     let (file, words) = request(&instance, &["sh", "-c", "exec sleep 4321"], false);
     let mut caller = Command::new("/bin/sh").args(["-c", "\"$@\"; true", "sh"]).args(words).spawn().unwrap();
-    wait_until(|| instance.shell("pgrep -fx 'sleep 4321' || true") != "");
+    wait_until(|| !instance.shell("pgrep -fx 'sleep 4321' || true").is_empty());
     caller.kill().unwrap();
     caller.wait().unwrap();
     wait_until(|| instance.shell("pgrep -fx 'sleep 4321' || true").is_empty());

@@ -2,7 +2,7 @@
 
 use crate::common::{INIT, Instance, root_or_skip};
 use gp_linux::Cgroups;
-use gp_sandbox::{InstanceRunner, SandboxRunner, adopt, remove_disk, stop};
+use gp_sandbox::{InstanceRunner, SandboxRunner, adopt, probe, remove_disk, stop};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -158,6 +158,19 @@ fn many_come_up_at_once_with_ids_of_their_own() {
     for (number, instance) in instances.iter().enumerate() {
         instance.wait_console(&format!("number {number}\n"));
     }
+}
+
+#[test]
+fn a_probe_leaves_nothing() {
+    if !root_or_skip() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let init = vec![INIT.to_owned(), gp_sandbox::INIT_SUBCOMMAND.to_owned()];
+    println!("a probe takes {:?}", probe(dir.path(), init).unwrap());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    assert!(probe(dir.path(), vec!["/bin/false".into()]).is_err());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[test]
