@@ -65,7 +65,7 @@ impl BootPlan {
                 Ok(running)
             }
             Err(error) => {
-                self.enis.iter().for_each(|eni| drop(plumbing.unplug(eni.eni)));
+                self.enis.iter().for_each(|eni| drop(plumbing.unplug_from(eni.eni, eni.instance)));
                 Err(error.into())
             }
         }

@@ -38,8 +38,10 @@ const UPCALL_TAP: &str = "upcall";
 const UPCALL_MTU: u32 = 65_521;
 /// Results of workers that may wait for the reconciler.
 const DONE_QUEUE: usize = 256;
-/// Between sweeps of idle flows and looks after the instances.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
+/// Between sweeps of idle flows and connections, whose shortest timeout is 10 s.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3);
+/// Between looks after the instances.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A running agent. Dropping it changes nothing on the host.
 #[derive(Debug)]
@@ -79,55 +81,74 @@ impl Agent {
         let (flows, connections) = engine.adopt(Now::read())?;
         info!(flows, connections, "taken over from the kernel");
         let upcalls = UpcallRunner::start(engine.clone(), tap.fd)?;
-        spawn_reconciler(reconciler, engine.clone(), view.clone(), finished)?;
+        spawn_sweeper(&engine)?;
+        spawn_reconciler(reconciler, view.clone(), finished)?;
         Ok(Self { config, engine, view, applied, _upcalls: upcalls })
     }
+}
+
+/// Sweeps have a thread of their own: a change must not wait until a large table has been read. It ends with the engine.
+fn spawn_sweeper(engine: &Arc<Engine>) -> Result<(), AgentError> {
+    let engine = Arc::downgrade(engine);
+    spawn_thread("sweeper", move || {
+        loop {
+            std::thread::sleep(SWEEP_INTERVAL);
+            let Some(engine) = engine.upgrade() else { return };
+            if let Err(error) = engine.expire(Now::read()) {
+                warn!(error = error::chain(&error), "idle flows can't be swept");
+            }
+        }
+    })
 }
 
 /// The reconciler has a thread of its own, since its work blocks; it waits by the runtime.
 fn spawn_reconciler(
     mut reconciler: Reconciler,
-    engine: Arc<Engine>,
     mut view: watch::Receiver<HostView>,
     mut finished: mpsc::Receiver<reconciler::Done>,
 ) -> Result<(), AgentError> {
     let runtime = tokio::runtime::Handle::current();
+    // An interval and not a pause: a busy API must not keep the reconciler from looking after its instances.
+    let mut rounds = {
+        let _guard = runtime.enter();
+        tokio::time::interval(LOOK_INTERVAL)
+    };
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     view.mark_changed();
-    let work = move || {
+    spawn_thread("reconciler", move || {
         loop {
             let event = runtime.block_on(async {
                 tokio::select! {
                     changed = view.changed() => changed.ok().map(|()| Event::View),
                     done = finished.recv() => done.map(Event::Done),
-                    () = tokio::time::sleep(SWEEP_INTERVAL) => Some(Event::Sweep),
+                    _ = rounds.tick() => Some(Event::Look),
                 }
             });
-            let current = view.borrow_and_update().clone();
             match event {
                 None => return,
-                Some(Event::View) => reconciler.reconcile(&current),
+                // Looking must not mark a view as seen that came meanwhile: it would never be applied.
+                Some(Event::Look) => reconciler.look_after(&view.borrow().clone()),
+                Some(Event::View) => reconciler.reconcile(&view.borrow_and_update().clone()),
                 Some(Event::Done(done)) => {
                     reconciler.finish(done);
-                    reconciler.reconcile(&current);
-                }
-                Some(Event::Sweep) => {
-                    if let Err(error) = engine.expire(Now::read()) {
-                        warn!(error = error::chain(&error), "idle flows can't be swept");
+                    // Forty instances that boot together are done together.
+                    while let Ok(done) = finished.try_recv() {
+                        reconciler.finish(done);
                     }
-                    reconciler.look_after(&current);
+                    reconciler.reconcile(&view.borrow_and_update().clone());
                 }
             }
         }
-    };
-    std::thread::Builder::new()
-        .name("reconciler".into())
-        .spawn(work)
-        .map(drop)
-        .map_err(|source| AgentError::File { what: "starting the reconciler's thread".into(), source })
+    })
+}
+
+fn spawn_thread(name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<(), AgentError> {
+    let failed = |source| AgentError::File { what: format!("starting the thread {name}"), source };
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(failed)
 }
 
 enum Event {
     View,
     Done(reconciler::Done),
-    Sweep,
+    Look,
 }

@@ -3,9 +3,9 @@
 use crate::error::AgentError;
 use gp_linux::{GuestAddress, GuestConfig, Links, NetNs, Veth, VethSpec, configure_guest};
 use gp_maps::Fastpath;
-use gp_model::{Eni, EniId, Region, Subnet};
+use gp_model::{Eni, EniId, InstanceId, Region, Subnet};
 use gp_slowpath::{Engine, Now, Port};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +16,7 @@ pub const MTU: u16 = gp_services::VPC_MTU_BYTES;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EniPlan {
     pub eni: EniId,
+    pub instance: InstanceId,
     pub region: Region,
     pub mac: gp_model::Mac,
     pub guest_name: String,
@@ -40,6 +41,7 @@ impl EniPlan {
         };
         Some(Self {
             eni: eni.id,
+            instance: attachment.instance,
             region: region.clone(),
             mac: eni.mac,
             guest_name: format!("eth{}", attachment.device_index),
@@ -75,6 +77,9 @@ pub struct Plumbing {
     links: Links,
     fastpath: Mutex<Fastpath>,
     engine: Arc<Engine>,
+    /// Where each ENI was plugged last. An ENI may be plugged into its next instance before the last one has let it go:
+    /// letting go must not take it from the next one.
+    holders: Mutex<HashMap<EniId, InstanceId>>,
 }
 
 impl Plumbing {
@@ -82,7 +87,7 @@ impl Plumbing {
     /// The namespace can't be entered.
     pub fn new(netns: NetNs, fastpath: Fastpath, engine: Arc<Engine>) -> Result<Self, AgentError> {
         let links = Links::open(&netns)?;
-        Ok(Self { netns, links, fastpath: Mutex::new(fastpath), engine })
+        Ok(Self { netns, links, fastpath: Mutex::new(fastpath), engine, holders: Mutex::default() })
     }
 
     fn fastpath(&self) -> MutexGuard<'_, Fastpath> {
@@ -90,11 +95,16 @@ impl Plumbing {
         self.fastpath.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn holders(&self) -> MutexGuard<'_, HashMap<EniId, InstanceId>> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes the ENI equal to its plan inside `guest`, whatever part of it is there already.
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn plug(&self, plan: &EniPlan, guest: &NetNs) -> Result<(), AgentError> {
+        self.holders().insert(plan.eni, plan.instance);
         let host_name = plan.host_name();
         let alias = plan.eni.to_string();
         let veth = self.links.ensure_veth(&VethSpec {
@@ -143,11 +153,20 @@ impl Plumbing {
         self.configure(to, guest)
     }
 
-    /// Takes the ENI away: first its flows, then its link, so that no packet is half on its way.
+    /// Takes the ENI away from an instance, if it is still plugged there.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn unplug_from(&self, eni: EniId, instance: InstanceId) -> Result<(), AgentError> {
+        if self.holders().get(&eni) == Some(&instance) { self.unplug(eni) } else { Ok(()) }
+    }
+
+    /// Takes the ENI away, wherever it is: first its flows, then its link, so that no packet is half on its way.
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn unplug(&self, eni: EniId) -> Result<(), AgentError> {
+        self.holders().remove(&eni);
         self.engine.remove_port(eni, Now::read());
         self.links.remove_link(&host_name(eni))?;
         Ok(())

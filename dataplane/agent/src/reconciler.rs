@@ -62,6 +62,8 @@ pub struct Reconciler {
     runtime: tokio::runtime::Handle,
     slots: BTreeMap<InstanceId, Slot>,
     applied: Arc<AtomicU64>,
+    /// Something could not be made right; it is tried again soon.
+    is_behind: bool,
 }
 
 impl Reconciler {
@@ -74,7 +76,7 @@ impl Reconciler {
         applied: Arc<AtomicU64>,
     ) -> Self {
         let runtime = tokio::runtime::Handle::current();
-        Self { config, plumbing, engine, reports, done, runtime, slots: BTreeMap::new(), applied }
+        Self { config, plumbing, engine, reports, done, runtime, slots: BTreeMap::new(), applied, is_behind: false }
     }
 
     /// Takes over what a former process of this name left running. Call before the first [`Reconciler::reconcile`].
@@ -88,9 +90,29 @@ impl Reconciler {
                 }
             }
         }
-        let plugged = self.plumbing.plugged().unwrap_or_default();
-        for stray in plugged.into_iter().filter(|eni| !wanted.contains(eni)) {
-            self.unplug(stray);
+        self.end_orphans(view);
+        match self.plumbing.plugged() {
+            Ok(plugged) => {
+                for stray in plugged.into_iter().filter(|eni| !wanted.contains(eni)) {
+                    if let Err(error) = self.plumbing.unplug(stray) {
+                        error!(eni = %stray, error = chain(&error), "a stray interface can't be removed");
+                    }
+                }
+            }
+            Err(error) => error!(error = chain(&error), "stray interfaces can't be found"),
+        }
+    }
+
+    /// Ends sandboxes that a former process left and that the view does not know: their store is gone.
+    fn end_orphans(&self, view: &HostView) {
+        let entries = std::fs::read_dir(self.config.instances_dir()).into_iter().flatten().flatten();
+        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<InstanceId>().ok());
+        for id in ids.filter(|id| !is_known(view, *id)) {
+            warn!(instance = %id, "nobody knows this instance; it is removed");
+            let place = self.config.instance(id);
+            if let Err(error) = boot::end(gp_sandbox::adopt(&place.run).as_ref(), &place, true) {
+                error!(instance = %id, error = chain(&error), "a forgotten instance can't be removed");
+            }
         }
     }
 
@@ -113,6 +135,7 @@ impl Reconciler {
 
     /// Makes the host equal to the view and reports its generation as applied.
     pub fn reconcile(&mut self, view: &HostView) {
+        self.is_behind = false;
         for (region, world) in &view.regions {
             for instance in world.tables().instances.values() {
                 self.reconcile_instance(region, world, instance);
@@ -146,7 +169,7 @@ impl Reconciler {
             Some(Slot::Running(running)) if running.boot != instance.boot => self.end(region, instance, None, false),
             Some(Slot::Running(running)) => {
                 let plumbing = self.plumbing.clone();
-                ensure_enis(&plumbing, running, boot::eni_plans(world, instance));
+                self.is_behind |= !ensure_enis(&plumbing, instance.id, running, boot::eni_plans(world, instance));
                 if instance.state == InstanceState::Pending {
                     self.report_instance(region, instance.id, instance.boot, InstanceOutcome::Running);
                 }
@@ -172,7 +195,7 @@ impl Reconciler {
     fn end(&mut self, region: &Region, instance: &Instance, outcome: Option<InstanceOutcome>, remove: bool) {
         let running = match self.slots.remove(&instance.id) {
             Some(Slot::Running(running)) => {
-                running.enis.keys().for_each(|eni| self.unplug(*eni));
+                running.enis.keys().for_each(|eni| self.unplug(*eni, instance.id));
                 Some(running.running)
             }
             // Once the worker is done, a further round comes here again.
@@ -193,11 +216,10 @@ impl Reconciler {
 
     /// Ends sandboxes of instances that the view doesn't have any more.
     fn end_strangers(&mut self, view: &HostView) {
-        let known = |id: &InstanceId| view.regions.values().any(|world| world.instance(*id).is_some());
-        let gone: Vec<_> = self.slots.keys().filter(|id| !known(id)).copied().collect();
+        let gone: Vec<_> = self.slots.keys().filter(|id| !is_known(view, **id)).copied().collect();
         for id in gone {
             let Some(Slot::Running(stranger)) = self.slots.remove(&id) else { continue };
-            stranger.enis.keys().for_each(|eni| self.unplug(*eni));
+            stranger.enis.keys().for_each(|eni| self.unplug(*eni, id));
             let place = self.config.instance(id);
             self.runtime.spawn_blocking(move || {
                 if let Err(error) = boot::end(Some(&stranger.running), &place, true) {
@@ -236,8 +258,11 @@ impl Reconciler {
         }
     }
 
-    /// Finds instances that ended by themselves.
+    /// Finds instances that ended by themselves, and tries again what failed.
     pub fn look_after(&mut self, view: &HostView) {
+        if self.is_behind {
+            self.reconcile(view);
+        }
         let ended: Vec<_> = self
             .slots
             .iter()
@@ -254,8 +279,8 @@ impl Reconciler {
         }
     }
 
-    fn unplug(&self, eni: EniId) {
-        if let Err(error) = self.plumbing.unplug(eni) {
+    fn unplug(&self, eni: EniId, instance: InstanceId) {
+        if let Err(error) = self.plumbing.unplug_from(eni, instance) {
             error!(%eni, error = chain(&error), "the interface can't be removed");
         }
     }
@@ -270,13 +295,18 @@ impl Reconciler {
     }
 }
 
-/// Plugs, changes and unplugs what differs.
-fn ensure_enis(plumbing: &Plumbing, instance: &mut RunningInstance, plans: Vec<EniPlan>) {
+fn is_known(view: &HostView, id: InstanceId) -> bool {
+    view.regions.values().any(|world| world.instance(id).is_some())
+}
+
+/// Plugs, changes and unplugs what differs. Says whether all of it was done.
+fn ensure_enis(plumbing: &Plumbing, id: InstanceId, instance: &mut RunningInstance, plans: Vec<EniPlan>) -> bool {
+    let mut is_complete = true;
     let wanted: BTreeSet<EniId> = plans.iter().map(|plan| plan.eni).collect();
     let gone: Vec<_> = instance.enis.keys().filter(|eni| !wanted.contains(eni)).copied().collect();
     for eni in gone {
         instance.enis.remove(&eni);
-        if let Err(error) = plumbing.unplug(eni) {
+        if let Err(error) = plumbing.unplug_from(eni, id) {
             error!(%eni, error = chain(&error), "the interface can't be removed");
         }
     }
@@ -291,9 +321,13 @@ fn ensure_enis(plumbing: &Plumbing, instance: &mut RunningInstance, plans: Vec<E
         });
         match made {
             Ok(()) => drop(instance.enis.insert(plan.eni, plan)),
-            Err(error) => error!(eni = %plan.eni, error = chain(&error), "the interface can't be made right"),
+            Err(error) => {
+                error!(eni = %plan.eni, error = chain(&error), "the interface can't be made right");
+                is_complete = false;
+            }
         }
     }
+    is_complete
 }
 
 /// The newest generation that was applied.

@@ -1,0 +1,209 @@
+//! What an agent must do, case by case.
+
+use crate::place::{Place, echoes};
+use gp_compile::InstanceOutcome;
+use gp_linux::{NetNs, list_guest_addresses};
+use gp_model::InstanceState;
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+const VPC: &str = "
+    vpc a 10.0.0.0/16; subnet a1 a 10.0.1.0/24; subnet a2 a 10.0.2.0/24
+    sg web a in tcp 80 from 10.0.0.0/8 in icmp * from 10.0.0.0/8; sg client a
+    eni c a1 10.0.1.20 sg client pending; eni w a2 10.0.2.10 sg web pending
+";
+
+pub fn equal_vpcs_talk_inside_and_never_across() {
+    let vpc = |n: &str| {
+        format!(
+            "vpc {n} 10.0.0.0/16; subnet {n}1 {n} 10.0.1.0/24; sg {n}g {n} in tcp 80 from 10.0.0.0/8 in icmp * from 10.0.0.0/8
+             eni c{n} {n}1 10.0.1.20 sg {n}g pending; eni w{n} {n}1 10.0.1.10 sg {n}g pending
+             eni x{n} {n}1 10.0.1.3{} sg {n}g pending\n",
+            if n == "a" { 1 } else { 2 },
+        )
+    };
+    let place = Place::new(&(vpc("a") + &vpc("b")));
+    for (client, server) in [("ca", "wa"), ("cb", "wb")] {
+        place.serve(server, 80);
+        place.serve(server, 81);
+        assert_eq!(place.who_answers(client, "10.0.1.10:80").as_deref(), Some(server));
+        assert_eq!(place.who_answers(client, "10.0.1.10:81"), None, "no rule for port 81");
+        assert!(place.pings(client, "10.0.1.10"));
+    }
+    assert!(place.pings("ca", "10.0.1.31"));
+    assert!(!place.pings("ca", "10.0.1.32"), "this address is used in the other VPC only");
+    let drops = place.agent().status();
+    assert!(drops["drops"]["security-group-ingress"].as_u64() > Some(0), "{drops}");
+}
+
+pub fn a_change_is_obeyed_once_it_is_applied() {
+    let mut place = Place::new(VPC);
+    place.serve("w", 80);
+    place.serve("w", 81);
+    let (kept, _) = place.connect("c", "10.0.2.10:80").unwrap();
+    for _ in 0..5 {
+        assert_eq!(place.who_answers("c", "10.0.2.10:81"), None);
+        place.change("sg web a in tcp 81 from 10.0.0.0/8");
+        assert!(place.who_answers("c", "10.0.2.10:81").is_some(), "port 81 is open when the change is applied");
+        assert_eq!(place.who_answers("c", "10.0.2.10:80"), None, "port 80 is closed");
+        assert!(echoes(&kept), "what is tracked goes on");
+        place.change("sg web a in tcp 80 from 10.0.0.0/8");
+    }
+    place.change("acl shut a; subnet a2 a 10.0.2.0/24 acl shut");
+    assert!(!echoes(&kept), "a network ACL stops what is tracked, too");
+    let why = place.agent().why("c", "w", "tcp/80").unwrap();
+    assert_eq!(why["reachable"], false, "{why}");
+}
+
+pub fn a_restart_cuts_no_connection() {
+    let mut place = Place::new(VPC);
+    place.serve("w", 80);
+    let (stream, _) = place.connect("c", "10.0.2.10:80").unwrap();
+    assert!(echoes(&stream));
+    let before = place.running("w").unwrap().pid;
+    for _ in 0..3 {
+        place.kill_agent();
+        assert!(echoes(&stream), "established flows need no agent");
+        place.start_agent();
+        place.publish();
+        assert!(echoes(&stream));
+    }
+    assert_eq!(place.running("w").unwrap().pid, before, "the instance was taken over, not started again");
+    place.change("sg web a");
+    assert!(echoes(&stream), "the connection is known to the new agent");
+    assert_eq!(place.who_answers("c", "10.0.2.10:80"), None);
+}
+
+pub fn addresses_and_interfaces_come_and_go_live() {
+    let mut place = Place::new(VPC);
+    place.serve("w", 80);
+    place.change("eni w a2 10.0.2.10,10.0.2.11 sg web pending");
+    assert!(place.who_answers("c", "10.0.2.11:80").is_some(), "a secondary address answers");
+    place.change("eni w a2 10.0.2.10 sg web pending");
+    let left = list_guest_addresses(&place.netns("w"), "eth0").unwrap();
+    assert!(!left.iter().any(|a| a.address.to_string() == "10.0.2.11"), "{left:?}");
+
+    // A second interface: an ENI of its own, moved from one instance to the other.
+    for (from, to) in [("c", "w"), ("w", "c"), ("c", "w")] {
+        attach_second(&mut place, to);
+        let names = interfaces(&place.netns(to));
+        assert!(names.contains("eth1"), "{to}: {names:?}");
+        assert!(!interfaces(&place.netns(from)).contains("eth1"), "{from} has lost it");
+    }
+    place.change("eni second a1 10.0.1.99 sg web unattached");
+    assert!(!interfaces(&place.netns("w")).contains("eth1"));
+}
+
+/// Attaches the ENI `second` to an instance as eth1.
+fn attach_second(place: &mut Place, to: &str) {
+    place.scenario.apply("eni second a1 10.0.1.99 sg web unattached").unwrap();
+    let world = &mut place.scenario.world;
+    let mut eni = (**world.eni(gp_model::EniId::from_bits(0)).unwrap_or_else(|| {
+        let mut enis = world.tables().enis.values();
+        enis.find(|eni| eni.description == "second").unwrap()
+    }))
+    .clone();
+    let instance = place.scenario.instance(to);
+    let primary = place.scenario.world.enis_of_instance(instance)[0].attachment.clone().unwrap();
+    let id = gp_model::EniAttachmentId::from_bits(primary.id.bits() ^ 1);
+    eni.attachment = Some(gp_model::EniAttachment { id, device_index: 1, ..primary });
+    place.scenario.world.apply(gp_model::Change::Put(eni.into()));
+    place.publish();
+}
+
+fn interfaces(netns: &NetNs) -> BTreeSet<String> {
+    let links = gp_linux::Links::open(netns).unwrap().list_links().unwrap();
+    links.into_iter().map(|link| link.name).collect()
+}
+
+pub fn instances_reboot_stop_and_terminate() {
+    let mut place = Place::new(VPC);
+    let first = place.running("w").unwrap();
+    place.change_instance("w", |instance| instance.boot += 1);
+    place.wait_outcome("w", 2, &InstanceOutcome::Running);
+    let second = place.running("w").unwrap();
+    assert_ne!(first.pid, second.pid);
+    assert!(!first.is_running());
+    assert!(place.pings("c", "10.0.2.10"), "the interface came back with the reboot");
+
+    let disk = place.data_dir().join("instances").join(place.scenario.instance("w").to_string()).join("disk");
+    place.change_instance("w", |instance| instance.state = InstanceState::Stopping);
+    place.wait_outcome("w", 2, &InstanceOutcome::Stopped);
+    place.change_instance("w", |instance| instance.state = InstanceState::Stopped);
+    assert!(!second.is_running());
+    assert!(disk.exists(), "a stop keeps the disk");
+    assert!(!place.pings("c", "10.0.2.10"));
+
+    place.change_instance("w", |instance| (instance.state, instance.boot) = (InstanceState::Pending, 3));
+    place.wait_outcome("w", 3, &InstanceOutcome::Running);
+    assert!(place.pings("c", "10.0.2.10"));
+
+    place.change_instance("w", |instance| instance.state = InstanceState::ShuttingDown);
+    place.wait_outcome("w", 3, &InstanceOutcome::Terminated);
+    assert!(!disk.exists(), "termination removes the disk");
+    assert!(place.running("w").is_none());
+    assert!(place.outcome("c", 1).is_some());
+}
+
+pub fn an_instance_that_ends_by_itself_is_reported() {
+    let mut place = Place::new(VPC);
+    let running = place.running("w").unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+    place.wait_outcome("w", 1, &InstanceOutcome::Stopped);
+}
+
+pub fn forty_instances_are_up_in_seconds() {
+    let mut text = String::from("vpc a 10.0.0.0/16; subnet a1 a 10.0.1.0/24; sg g a in all from 10.0.0.0/8\n");
+    for n in 0..40 {
+        text += &format!("eni i{n} a1 10.0.1.{} sg g pending\n", 10 + n);
+    }
+    let started = Instant::now();
+    let place = Place::new(&text);
+    println!("40 instances are up after {} ms", started.elapsed().as_millis());
+    for n in 1..40 {
+        assert!(place.pings("i0", &format!("10.0.1.{}", 10 + n)));
+    }
+}
+
+pub fn down_leaves_nothing() {
+    let before = traces();
+    let mut place = Place::new(VPC);
+    place.serve("w", 80);
+    place.who_answers("c", "10.0.2.10:80").unwrap();
+    assert_ne!(traces(), before, "something is there to be removed");
+    place.down();
+    assert_eq!(traces(), before);
+    assert!(!place.config.run_dir.exists());
+    place.down();
+    // The agent may crash first: then the instances are still there, and nobody but `down` looks after them.
+    place.start_agent();
+    place.publish();
+    place.wait_all_running();
+    place.down();
+    assert_eq!(traces(), before);
+}
+
+/// Mounts, links and network namespaces that can be seen from here, and control groups of ours.
+fn traces() -> BTreeSet<String> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap();
+    let mounts = read("/proc/self/mountinfo");
+    let ours = format!("test-{}-", std::process::id());
+    let mounts = mounts.lines().filter_map(|line| line.split(' ').nth(4)).filter(|at| at.starts_with("/tmp/"));
+    let mut traces: BTreeSet<String> = mounts.map(|at| format!("mount {at}")).collect();
+    traces.extend(interfaces(&NetNs::current().unwrap()).into_iter().map(|name| format!("link {name}")));
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    for process in processes {
+        let path = process.path();
+        if let Ok(groups) = std::fs::read_to_string(path.join("cgroup"))
+            && groups.contains(&ours)
+        {
+            traces.insert(format!("process {}", path.display()));
+        }
+    }
+    for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/unified"] {
+        let groups = std::fs::read_dir(format!("{root}/groundplane")).into_iter().flatten().flatten();
+        let names = groups.map(|group| group.file_name().to_string_lossy().into_owned());
+        traces.extend(names.filter(|name| name.starts_with(&ours)).map(|name| format!("cgroup {root}/{name}")));
+    }
+    traces
+}

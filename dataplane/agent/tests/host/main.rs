@@ -1,0 +1,40 @@
+//! A host for real: sandboxes, links, the program in the kernel, and packets between instances. Needs root; skips
+//! without. All of it lives in a network namespace of its own; nothing is sent to the machine's network.
+//!
+//! `cargo test -p gp-agent --test host [CASE]`
+
+mod cases;
+mod place;
+
+/// A named test.
+type Case = (&'static str, fn());
+
+const CASES: &[Case] = &[
+    ("equal_vpcs_talk_inside_and_never_across", cases::equal_vpcs_talk_inside_and_never_across),
+    ("a_change_is_obeyed_once_it_is_applied", cases::a_change_is_obeyed_once_it_is_applied),
+    ("a_restart_cuts_no_connection", cases::a_restart_cuts_no_connection),
+    ("addresses_and_interfaces_come_and_go_live", cases::addresses_and_interfaces_come_and_go_live),
+    ("instances_reboot_stop_and_terminate", cases::instances_reboot_stop_and_terminate),
+    ("an_instance_that_ends_by_itself_is_reported", cases::an_instance_that_ends_by_itself_is_reported),
+    ("forty_instances_are_up_in_seconds", cases::forty_instances_are_up_in_seconds),
+    ("down_leaves_nothing", cases::down_leaves_nothing),
+];
+
+fn main() {
+    if std::env::args().nth(1).as_deref() == Some(gp_sandbox::INIT_SUBCOMMAND) {
+        gp_sandbox::sandbox_init_main();
+    }
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: needs root");
+        return;
+    }
+    let wanted = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    // Before any thread is there, so that every one is in it.
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("root may make a network namespace");
+    let chosen = CASES.iter().filter(|(name, _)| wanted.as_ref().is_none_or(|wanted| name.contains(wanted.as_str())));
+    for (name, case) in chosen {
+        let started = std::time::Instant::now();
+        case();
+        println!("test {name} ... ok ({} ms)", started.elapsed().as_millis());
+    }
+}
