@@ -41,16 +41,18 @@ fn compile(folder: &Path, object: &Path) -> Result<(), String> {
     let output = Command::new(&clang)
         .current_dir(folder)
         // Version 3 of the instruction set: atomic operations that are no calls; every kernel since 5.12 has it.
-        .args(["-target", target, "-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra", "-Werror"])
+        .args(["-target", target, "-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra"])
         .arg(format!("-I{}", asm_headers()))
         .args(["-c", SOURCE, "-o"])
         .arg(object)
         .output()
         .map_err(|error| format!("cannot run {clang}: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
     if output.status.success() {
+        // Shown and no fault: a newer clang may warn of more.
+        said.lines().for_each(|line| println!("cargo:warning={line}"));
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
     let hint = if said.contains("file not found") { "\nkernel headers: apt install linux-libc-dev" } else { "" };
     Err(format!("{clang} cannot compile dataplane/bpf/{SOURCE}:\n{said}{hint}"))
 }
