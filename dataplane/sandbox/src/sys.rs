@@ -71,10 +71,19 @@ pub(crate) fn become_root() -> nix::Result<()> {
 
 /// Limits that a guest starts with, whatever the agent itself was given. To be called while still root of the host.
 pub(crate) fn reset_limits() {
-    let set = |resource, soft, hard| {
-        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
-        // SAFETY: setrlimit reads one struct that lives across the call. A refusal leaves the inherited limit: no harm.
-        unsafe { libc::setrlimit(resource, &raw const limit) };
+    let set = |resource, soft: libc::rlim_t, hard: libc::rlim_t| {
+        let mut inherited = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: both calls read or write one struct that lives across them. A refusal leaves the inherited limit: no harm.
+        unsafe {
+            libc::getrlimit(resource, &raw mut inherited);
+            let wanted = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+            // Where even root may not raise a limit (a container without CAP_SYS_RESOURCE), what there is must do.
+            if libc::setrlimit(resource, &raw const wanted) < 0 {
+                let max = inherited.rlim_max.min(hard);
+                let possible = libc::rlimit { rlim_cur: soft.min(max), rlim_max: max };
+                libc::setrlimit(resource, &raw const possible);
+            }
+        }
     };
     set(libc::RLIMIT_NOFILE, 1024, 524_288);
     set(libc::RLIMIT_CORE, 0, libc::RLIM_INFINITY);
