@@ -28,8 +28,9 @@ use plumbing::Plumbing;
 use reconciler::Reconciler;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 /// Name of the TAP that upcalls come through, in Groundplane's namespace.
@@ -50,6 +51,8 @@ pub struct Agent {
     engine: Arc<Engine>,
     view: watch::Receiver<HostView>,
     applied: Arc<AtomicU64>,
+    /// Ends first, so that nothing is begun any more.
+    _reconciler: ReconcilerThread,
     /// Reads the TAP for as long as the agent lives.
     _upcalls: UpcallRunner,
 }
@@ -82,15 +85,15 @@ impl Agent {
         info!(flows, connections, "taken over from the kernel");
         let upcalls = UpcallRunner::start(engine.clone(), tap.fd)?;
         spawn_sweeper(&engine)?;
-        spawn_reconciler(reconciler, view.clone(), finished)?;
-        Ok(Self { config, engine, view, applied, _upcalls: upcalls })
+        let reconciler = spawn_reconciler(reconciler, view.clone(), finished)?;
+        Ok(Self { config, engine, view, applied, _reconciler: reconciler, _upcalls: upcalls })
     }
 }
 
 /// Sweeps have a thread of their own: a change must not wait until a large table has been read. It ends with the engine.
 fn spawn_sweeper(engine: &Arc<Engine>) -> Result<(), AgentError> {
     let engine = Arc::downgrade(engine);
-    spawn_thread("sweeper", move || {
+    let sweep = move || {
         loop {
             std::thread::sleep(SWEEP_INTERVAL);
             let Some(engine) = engine.upgrade() else { return };
@@ -98,7 +101,25 @@ fn spawn_sweeper(engine: &Arc<Engine>) -> Result<(), AgentError> {
                 warn!(error = error::chain(&error), "idle flows can't be swept");
             }
         }
-    })
+    };
+    spawn_thread("sweeper", sweep).map(drop)
+}
+
+/// Dropping it ends the thread, once that has done what it is doing.
+#[derive(Debug)]
+struct ReconcilerThread {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for ReconcilerThread {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take() {
+            // One that panicked has ended, too.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// The reconciler has a thread of its own, since its work blocks; it waits by the runtime.
@@ -106,7 +127,8 @@ fn spawn_reconciler(
     mut reconciler: Reconciler,
     mut view: watch::Receiver<HostView>,
     mut finished: mpsc::Receiver<reconciler::Done>,
-) -> Result<(), AgentError> {
+) -> Result<ReconcilerThread, AgentError> {
+    let (stop, mut stopped) = oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
     // An interval and not a pause: a busy API must not keep the reconciler from looking after its instances.
     let mut rounds = {
@@ -115,10 +137,12 @@ fn spawn_reconciler(
     };
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     view.mark_changed();
-    spawn_thread("reconciler", move || {
+    let work = move || {
         loop {
             let event = runtime.block_on(async {
                 tokio::select! {
+                    biased;
+                    _ = &mut stopped => None,
                     changed = view.changed() => changed.ok().map(|()| Event::View),
                     done = finished.recv() => done.map(Event::Done),
                     _ = rounds.tick() => Some(Event::Look),
@@ -139,12 +163,13 @@ fn spawn_reconciler(
                 }
             }
         }
-    })
+    };
+    Ok(ReconcilerThread { stop: Some(stop), thread: Some(spawn_thread("reconciler", work)?) })
 }
 
-fn spawn_thread(name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<(), AgentError> {
+fn spawn_thread(name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, AgentError> {
     let failed = |source| AgentError::File { what: format!("starting the thread {name}"), source };
-    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(failed)
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(failed)
 }
 
 enum Event {

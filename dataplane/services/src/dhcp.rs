@@ -6,7 +6,7 @@
 use crate::frame::{Ends, emit_udp, parse_udp};
 use crate::options::{OptionSet, host_name, only_v4};
 use crate::{Asker, VPC_MTU_BYTES};
-use dhcproto::v4::{DhcpOption, Flags, HType, Message, MessageType, NodeType, Opcode};
+use dhcproto::v4::{DhcpOption, DhcpOptions, Flags, HType, Message, MessageType, NodeType, Opcode};
 use dhcproto::{Encodable, Encoder};
 use gp_model::Mac;
 use std::net::{IpAddr, Ipv4Addr};
@@ -206,20 +206,19 @@ fn insert_configuration(asker: &Asker<'_>, answer: &mut Message, router: Ipv4Add
     if let Some(domain) = set.domain_name {
         options.insert(DhcpOption::DomainName(domain));
     }
-    // An empty list is no valid option.
-    let lists: [(&[IpAddr], fn(Vec<Ipv4Addr>) -> DhcpOption); 3] = [
-        (&set.name_servers, DhcpOption::DomainNameServer),
-        (&set.time_servers, DhcpOption::NtpServers),
-        (&set.netbios_name_servers, DhcpOption::NetBiosNameServers),
-    ];
-    for (servers, option) in lists {
-        let servers = only_v4(servers);
-        if !servers.is_empty() {
-            options.insert(option(servers));
-        }
-    }
+    insert_servers(options, &set.name_servers, DhcpOption::DomainNameServer);
+    insert_servers(options, &set.time_servers, DhcpOption::NtpServers);
+    insert_servers(options, &set.netbios_name_servers, DhcpOption::NetBiosNameServers);
     if let Some(kind) = set.netbios_node_type {
         options.insert(DhcpOption::NetBiosNodeType(NodeType::from(kind)));
+    }
+}
+
+/// An empty list is no valid option.
+fn insert_servers(options: &mut DhcpOptions, servers: &[IpAddr], option: fn(Vec<Ipv4Addr>) -> DhcpOption) {
+    let servers = only_v4(servers);
+    if !servers.is_empty() {
+        options.insert(option(servers));
     }
 }
 

@@ -158,9 +158,14 @@ impl<K: Kernel> Work<'_, K> {
         }
     }
 
+    /// Counts what the kernel refused, and tells the log of the first, second, fourth, … time: guests can make some of
+    /// it happen as often as they like.
     pub fn failed(&mut self, what: &str, error: &KernelError) {
         self.state.totals.failures += 1;
-        tracing::warn!(%error, "the kernel refuses to {what}");
+        let failures = self.state.totals.failures;
+        if failures.is_power_of_two() {
+            tracing::warn!(%error, failures, "the kernel refuses to {what}");
+        }
     }
 }
 

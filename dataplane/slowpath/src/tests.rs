@@ -2,7 +2,6 @@
 
 use crate::Fate;
 use crate::testing::{Host, Seen, ifindex};
-use crate::upcall::FLOWS_OF_ENI_MAX;
 use gp_abi::ACTION_DELIVER;
 use gp_compile::Cause;
 use gp_trace::{DropReason, LocalService, Probe, Verdict};
@@ -211,7 +210,6 @@ fn a_full_table_makes_room_and_never_stops_a_packet() {
     }
     assert!(host.flows() <= 100);
     assert!(host.engine.counters().totals.evicted > 0);
-    assert!(FLOWS_OF_ENI_MAX > 100);
     assert_eq!(host.send("c > w tcp 999:80 ack"), Seen::Hit(delivered(&host, "w")), "the youngest stay");
 }
 

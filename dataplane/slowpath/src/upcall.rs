@@ -20,7 +20,7 @@ use std::net::IpAddr;
 const ETHERNET_HEADER_BYTES: usize = 14;
 
 /// Flows of one ENI: an eighth of the table, so that one ENI can't push out everybody else's.
-pub(crate) const FLOWS_OF_ENI_MAX: usize = 1 << 17;
+const FLOWS_OF_ENI_MAX: usize = 1 << 17;
 
 /// Of so many flows of an ENI the longest idle ones are thrown out to make room. A sample, since ordering all would
 /// cost seconds exactly when there is a flood.
@@ -79,8 +79,10 @@ impl<K: Kernel> Work<'_, K> {
             Ok(path) => self.follow(&world, &port, &packet, &path, frame),
             Err(TraceError::UnknownEni(_)) => Fate::Dropped(DropReason::UnknownEni),
             Err(error) => {
-                tracing::error!(%error, eni = %port.eni, "no decision is possible; the packet is dropped");
                 self.state.totals.failures += 1;
+                if self.state.totals.failures.is_power_of_two() {
+                    tracing::error!(%error, eni = %port.eni, "no decision is possible; the packet is dropped");
+                }
                 Fate::Dropped(DropReason::UnknownEni)
             }
         }
@@ -178,11 +180,11 @@ impl<K: Kernel> Work<'_, K> {
     /// The ENI at the packet's far end, if it is on this host: the one that the path came to, else the holder of the
     /// destination.
     fn peer_of(&self, world: &World, ingress: EniId, path: &Path) -> Option<Port> {
-        let enis = path.hops().iter().filter_map(|hop| match hop.component {
+        let mut enis = path.hops().iter().filter_map(|hop| match hop.component {
             Component::Eni(eni) if eni != ingress => Some(eni),
             _ => None,
         });
-        let reached = enis.last();
+        let reached = enis.next_back();
         let peer = reached.or_else(|| holder(world, ingress, path.tuple().dst))?;
         self.state.ports.get(peer).cloned()
     }

@@ -55,6 +55,103 @@ pub fn a_change_is_obeyed_once_it_is_applied() {
     assert_eq!(why["reachable"], false, "{why}");
 }
 
+pub fn both_families_reach_the_neighbour_and_the_router() {
+    let place = Place::new(
+        "vpc a 10.0.0.0/16,2001:db8::/48
+         subnet a1 a 10.0.1.0/24,2001:db8:0:1::/64; subnet a2 a 10.0.2.0/24,2001:db8:0:2::/64
+         sg g a in icmp * from 10.0.0.0/8 in icmp6 * from 2001:db8::/48 in icmp6 * from fe80::/10
+         eni c a1 10.0.1.20,2001:db8:0:1::20 sg g pending; eni n a1 10.0.1.30,2001:db8:0:1::30 sg g pending
+         eni w a2 10.0.2.10,2001:db8:0:2::10 sg g pending",
+    );
+    for to in ["10.0.1.30", "10.0.2.10", "2001:db8:0:1::30", "2001:db8:0:2::10"] {
+        assert!(place.pings("c", to), "{to}");
+    }
+    assert!(!place.pings("c", "10.0.1.99"));
+    assert!(!place.pings("c", "2001:db8:0:1::99"));
+}
+
+/// A DHCP exchange by hand: the guest is configured already, so this shows what a client would be told.
+pub fn a_guest_gets_its_address_by_dhcp() {
+    let place = Place::new(VPC);
+    let mac = place.scenario.world.eni(place.scenario.eni("c")).unwrap().mac;
+    let mut discover = vec![0; 236];
+    discover[..3].copy_from_slice(&[1, 1, 6]);
+    discover[28..34].copy_from_slice(&mac.0);
+    discover.extend([99, 130, 83, 99, 53, 1, 1, 255]);
+    let netns = place.netns("c");
+    let answer = netns.run(|| {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:68").unwrap();
+        socket.set_broadcast(true).unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        socket.send_to(&discover, "255.255.255.255:67").unwrap();
+        let mut answer = [0; 1500];
+        let (length, from) = socket.recv_from(&mut answer).expect("an offer");
+        assert_eq!(from.to_string(), "10.0.1.1:67");
+        answer[..length].to_vec()
+    });
+    let answer = answer.unwrap();
+    assert_eq!(answer[16..20], [10, 0, 1, 20], "the address that the API shows");
+    assert!(answer.windows(3).any(|option| option == [53, 1, 2]), "an offer");
+}
+
+/// Frames that the sender leaves whole for segmentation pass the fast path, and first packets of any size the slow one.
+pub fn large_transfers_stay_whole() {
+    const BYTES: usize = 64 << 20;
+    let place = Place::new(VPC);
+    let listener = place.netns("w").run(|| std::net::TcpListener::bind("0.0.0.0:80").unwrap()).unwrap();
+    let sink = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        std::io::copy(&mut stream, &mut std::io::sink()).unwrap()
+    });
+    let to = "10.0.2.10:80".parse().unwrap();
+    let netns = place.netns("c");
+    let mut stream =
+        netns.run(|| std::net::TcpStream::connect_timeout(&to, std::time::Duration::from_secs(5)).unwrap()).unwrap();
+    let started = Instant::now();
+    let block = vec![7; 1 << 20];
+    for _ in 0..BYTES >> 20 {
+        std::io::Write::write_all(&mut stream, &block).unwrap();
+    }
+    drop(stream);
+    assert_eq!(sink.join().unwrap(), BYTES as u64);
+    let secs = started.elapsed().as_secs_f64();
+    println!("64 MiB in {secs:.3} s: {:.1} Gbit/s", BYTES as f64 * 8e-9 / secs);
+
+    let payload = vec![1; 8900];
+    let server = place.netns("w").run(|| std::net::UdpSocket::bind("0.0.0.0:80").unwrap()).unwrap();
+    server.set_read_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
+    let client = netns.run(|| std::net::UdpSocket::bind("0.0.0.0:0").unwrap()).unwrap();
+    let mut place = place;
+    place.change("sg web a in udp 80 from 10.0.0.0/8");
+    client.send_to(&payload, "10.0.2.10:80").unwrap();
+    let mut buffer = vec![0; 65_536];
+    assert_eq!(server.recv(&mut buffer).unwrap(), payload.len(), "a jumbo frame as a first packet");
+    client.send_to(&vec![1; 30_000], "10.0.2.10:80").unwrap();
+    assert_eq!(server.recv(&mut buffer).unwrap(), 30_000, "fragments follow their first");
+}
+
+pub fn a_change_of_many_flows_is_quick() {
+    const FLOWS: u16 = 4000;
+    let mut place = Place::new(VPC);
+    let client = place.netns("c").run(|| std::net::UdpSocket::bind("0.0.0.0:5000").unwrap()).unwrap();
+    place.change("sg web a in udp * from 10.0.0.0/8");
+    let started = Instant::now();
+    for port in 1..=FLOWS {
+        client.send_to(b"x", ("10.0.2.10", 10_000 + port)).unwrap();
+    }
+    let flows = |place: &Place| place.agent().status()["flows"].as_u64().unwrap();
+    let deadline = started + std::time::Duration::from_secs(10);
+    while flows(&place) < u64::from(FLOWS) * 2 && Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let cached = flows(&place);
+    println!("{FLOWS} new flows ({cached} entries) in {} ms", started.elapsed().as_millis());
+    assert!(cached >= u64::from(FLOWS), "{cached} entries");
+    let started = Instant::now();
+    place.change("sg web a");
+    println!("a change that all of them rest on: applied in {} ms", started.elapsed().as_millis());
+}
+
 pub fn a_restart_cuts_no_connection() {
     let mut place = Place::new(VPC);
     place.serve("w", 80);

@@ -12,6 +12,10 @@ type Case = (&'static str, fn());
 const CASES: &[Case] = &[
     ("equal_vpcs_talk_inside_and_never_across", cases::equal_vpcs_talk_inside_and_never_across),
     ("a_change_is_obeyed_once_it_is_applied", cases::a_change_is_obeyed_once_it_is_applied),
+    ("both_families_reach_the_neighbour_and_the_router", cases::both_families_reach_the_neighbour_and_the_router),
+    ("a_guest_gets_its_address_by_dhcp", cases::a_guest_gets_its_address_by_dhcp),
+    ("large_transfers_stay_whole", cases::large_transfers_stay_whole),
+    ("a_change_of_many_flows_is_quick", cases::a_change_of_many_flows_is_quick),
     ("a_restart_cuts_no_connection", cases::a_restart_cuts_no_connection),
     ("addresses_and_interfaces_come_and_go_live", cases::addresses_and_interfaces_come_and_go_live),
     ("instances_reboot_stop_and_terminate", cases::instances_reboot_stop_and_terminate),
