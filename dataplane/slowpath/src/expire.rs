@@ -26,12 +26,16 @@ impl<K: Kernel> Engine<K> {
     /// # Errors
     /// The kernel's flow table can't be read.
     pub fn expire(&self, now: Now) -> Result<usize, KernelError> {
-        let mut flows: Vec<(FlowKey, FlowValue)> = Vec::new();
-        self.kernel.scan_flows(&mut |key, value| flows.push((*key, *value)))?;
         let mut expired = 0;
-        for portion in flows.chunks(PORTION) {
-            expired += self.work(now, |work| work.expire_flows(portion));
-        }
+        let mut portion: Vec<(FlowKey, FlowValue)> = Vec::with_capacity(PORTION);
+        self.kernel.scan_flows(&mut |key, value| {
+            portion.push((*key, *value));
+            if portion.len() == PORTION {
+                expired += self.work(now, |work| work.expire_flows(&portion));
+                portion.clear();
+            }
+        })?;
+        expired += self.work(now, |work| work.expire_flows(&portion));
         let enis: Vec<EniId> = self.work(now, |work| work.state.connections.enis().collect());
         for eni in enis {
             expired += self.work(now, |work| work.expire_connections(eni));

@@ -1,7 +1,7 @@
 //! The thread that takes upcalls from the TAP.
 //!
-//! One thread: the engine has one lock, and one core answers some 150,000 upcalls a second (measured). It sleeps in
-//! poll until a frame comes, then reads until there is none, so a burst costs one wake-up.
+//! One thread, since the engine has one lock. It sleeps in poll until a frame comes, then reads until there is none, so
+//! a burst costs one wake-up.
 
 use crate::clock::Now;
 use crate::engine::Engine;

@@ -67,7 +67,9 @@ impl Kernel for Arc<FakeKernel> {
         Ok(self.tables().flows.remove(key))
     }
     fn scan_flows(&self, visit: &mut dyn FnMut(&FlowKey, &FlowValue)) -> Result<(), KernelError> {
-        self.tables().flows.iter().for_each(|(key, value)| visit(key, value));
+        // The visitor may call us.
+        let flows = self.tables().flows.clone();
+        flows.iter().for_each(|(key, value)| visit(key, value));
         Ok(())
     }
     fn insert_connection(&self, key: &ConnectionKey, value: &ConnectionValue) -> Result<(), KernelError> {

@@ -171,6 +171,57 @@ pub fn a_restart_cuts_no_connection() {
     assert_eq!(place.who_answers("c", "10.0.2.10:80"), None);
 }
 
+/// `argv[1]` of an agent in a process of its own.
+pub const AGENT_SUBCOMMAND: &str = "agent-until-killed";
+
+/// That process: says when the instances run, and waits for its end.
+pub fn run_agent_until_killed() -> ! {
+    let root = std::env::args().nth(2).expect("the place's directory");
+    let mut place = Place::at(root.as_ref(), &killed_name(&root), VPC);
+    place.start();
+    println!("ready");
+    loop {
+        std::thread::park();
+    }
+}
+
+/// A name that both processes make from the directory.
+fn killed_name(root: &str) -> String {
+    format!("test-killed-{}", root.trim_start_matches(|c: char| c != '.').trim_start_matches('.'))
+}
+
+pub fn instances_outlive_a_killed_agent() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().to_str().unwrap();
+    let mut place = Place::at(dir.path(), &killed_name(root), VPC);
+    let mut stream = None;
+    let mut pids = Vec::new();
+    for round in 0..3 {
+        let mut agent = std::process::Command::new("/proc/self/exe")
+            .args([AGENT_SUBCOMMAND, root])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let output = agent.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        if round == 0 {
+            place.serve("w", 80);
+            stream = place.connect("c", "10.0.2.10:80").map(|(stream, _)| stream);
+        }
+        pids.push(["c", "w"].map(|name| place.running(name).unwrap().pid));
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+        assert!(echoes(stream.as_ref().unwrap()), "round {round}");
+    }
+    assert!(pids.iter().all(|of_round| *of_round == pids[0]), "instances were taken over: {pids:?}");
+    place.start();
+    place.change("sg web a");
+    assert!(echoes(stream.as_ref().unwrap()), "the connection is known to the last agent, too");
+    assert_eq!(place.who_answers("c", "10.0.2.10:80"), None);
+}
+
 pub fn addresses_and_interfaces_come_and_go_live() {
     let mut place = Place::new(VPC);
     place.serve("w", 80);
@@ -249,16 +300,24 @@ pub fn an_instance_that_ends_by_itself_is_reported() {
     place.wait_outcome("w", 1, &InstanceOutcome::Stopped);
 }
 
+/// Twenty VPCs with one and the same block, two instances each.
 pub fn forty_instances_are_up_in_seconds() {
-    let mut text = String::from("vpc a 10.0.0.0/16; subnet a1 a 10.0.1.0/24; sg g a in all from 10.0.0.0/8\n");
-    for n in 0..40 {
-        text += &format!("eni i{n} a1 10.0.1.{} sg g pending\n", 10 + n);
+    let mut text = String::new();
+    for n in 0..20 {
+        text += &format!(
+            "vpc v{n} 10.0.0.0/16; subnet s{n} v{n} 10.0.1.0/24; sg g{n} v{n} in all from 10.0.0.0/8
+             eni c{n} s{n} 10.0.1.10 sg g{n} pending; eni w{n} s{n} 10.0.1.{} sg g{n} pending\n",
+            100 + n
+        );
     }
     let started = Instant::now();
     let place = Place::new(&text);
     println!("40 instances are up after {} ms", started.elapsed().as_millis());
-    for n in 1..40 {
-        assert!(place.pings("i0", &format!("10.0.1.{}", 10 + n)));
+    for n in 0..20 {
+        assert!(place.pings(&format!("c{n}"), &format!("10.0.1.{}", 100 + n)), "VPC {n}");
+    }
+    for n in [1, 7, 19] {
+        assert!(!place.pings("c0", &format!("10.0.1.{}", 100 + n)), "this address is in VPC {n} alone");
     }
 }
 

@@ -16,6 +16,7 @@ const CASES: &[Case] = &[
     ("a_guest_gets_its_address_by_dhcp", cases::a_guest_gets_its_address_by_dhcp),
     ("large_transfers_stay_whole", cases::large_transfers_stay_whole),
     ("a_change_of_many_flows_is_quick", cases::a_change_of_many_flows_is_quick),
+    ("instances_outlive_a_killed_agent", cases::instances_outlive_a_killed_agent),
     ("a_restart_cuts_no_connection", cases::a_restart_cuts_no_connection),
     ("addresses_and_interfaces_come_and_go_live", cases::addresses_and_interfaces_come_and_go_live),
     ("instances_reboot_stop_and_terminate", cases::instances_reboot_stop_and_terminate),
@@ -31,6 +32,9 @@ fn main() {
     if !nix::unistd::geteuid().is_root() {
         println!("skipped: needs root");
         return;
+    }
+    if std::env::args().nth(1).as_deref() == Some(cases::AGENT_SUBCOMMAND) {
+        cases::run_agent_until_killed();
     }
     let wanted = std::env::args().skip(1).find(|word| !word.starts_with('-'));
     // Before any thread is there, so that every one is in it.

@@ -9,6 +9,7 @@ use gp_worlds::Scenario;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,7 +34,9 @@ pub struct Place {
     agent: Option<Agent>,
     /// Taken away with the agent, since its workers run here.
     runtime: Option<tokio::runtime::Runtime>,
-    dir: tempfile::TempDir,
+    root: PathBuf,
+    /// Of a place of our own; removed with it.
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl Place {
@@ -41,9 +44,16 @@ impl Place {
     pub fn new(text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let name = format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let config = AgentConfig::new(&name, &dir.path().join("run"), &dir.path().join("data"));
-        let mut place = Self {
-            config,
+        let mut place = Self::at(dir.path(), &name, text);
+        place._dir = Some(dir);
+        place.start();
+        place
+    }
+
+    /// The place of an agent that runs, or has run, in another process.
+    pub fn at(root: &Path, name: &str, text: &str) -> Self {
+        Self {
+            config: AgentConfig::new(name, &root.join("run"), &root.join("data")),
             scenario: text.parse().unwrap(),
             view: watch::Sender::new(HostView::default()),
             reports: mpsc::channel(1).1,
@@ -52,12 +62,17 @@ impl Place {
             generation: 0,
             agent: None,
             runtime: None,
-            dir,
-        };
-        place.start_agent();
-        place.publish();
-        place.wait_all_running();
-        place
+            root: root.to_owned(),
+            _dir: None,
+        }
+    }
+
+    /// Starts the agent on the world, as a server that has read its store does.
+    pub fn start(&mut self) {
+        self.view.send_replace(self.current_view());
+        self.start_agent();
+        self.publish();
+        self.wait_all_running();
     }
 
     pub fn start_agent(&mut self) {
@@ -105,11 +120,16 @@ impl Place {
 
     pub fn publish(&mut self) {
         self.generation += 1;
+        let view = self.current_view();
+        let generation = view.generation;
+        self.view.send_replace(view);
+        self.wait("the generation to be applied", |place| place.applied >= generation);
+    }
+
+    fn current_view(&self) -> HostView {
         let world = &self.scenario.world;
         let regions = [(world.region.clone(), Arc::new(world.clone()))].into_iter().collect();
-        let generation = Generation(self.generation);
-        self.view.send_replace(HostView { generation, regions });
-        self.wait("the generation to be applied", |place| place.applied >= generation);
+        HostView { generation: Generation(self.generation), regions }
     }
 
     fn wait(&mut self, what: &str, is_done: impl Fn(&Self) -> bool) {
@@ -214,8 +234,8 @@ impl Place {
         gp_agent::down(&self.config).unwrap_or_else(|error| panic!("{}", chain(&error)));
     }
 
-    pub fn data_dir(&self) -> std::path::PathBuf {
-        self.dir.path().join("data")
+    pub fn data_dir(&self) -> PathBuf {
+        self.root.join("data")
     }
 }
 
