@@ -171,6 +171,40 @@ pub fn a_restart_cuts_no_connection() {
     assert_eq!(place.who_answers("c", "10.0.2.10:80"), None);
 }
 
+fn base64(text: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+pub fn user_data_finds_its_network() {
+    let mut place = Place::prepare(VPC);
+    let script = b"#!/bin/sh\nip -o -4 addr show eth0\nip route\nping -n -c 1 -W 2 10.0.2.10\nhostname\n";
+    place.edit_instance("c", |instance| instance.user_data = Some(base64(script)));
+    place.start();
+    place.wait_console("c", "inet 10.0.1.20/24");
+    place.wait_console("c", "default via 10.0.1.1 dev eth0");
+    place.wait_console("c", "ip-10-0-1-20.eu-central-1.compute.internal");
+    place.change_instance("c", |instance| instance.boot = 2);
+    place.wait_outcome("c", 2, &InstanceOutcome::Running);
+    let console = place.agent().console(&place.scenario.instance("c").to_string()).unwrap();
+    let runs = String::from_utf8_lossy(&console).matches("inet 10.0.1.20/24").count();
+    assert_eq!(runs, 1, "user data runs at the first boot only");
+}
+
+pub fn a_boot_that_fails_is_reported_and_leaves_nothing() {
+    let mut place = Place::prepare(VPC);
+    place.edit_instance("c", |instance| instance.user_data = Some(base64(&vec![b'#'; 2 << 20])));
+    let reason = place.start_and_fail("c");
+    assert!(reason.contains("user data"), "{reason}");
+    place.wait_outcome("w", 1, &InstanceOutcome::Running);
+    let mut links = place.host_links();
+    links.sort();
+    assert_eq!(links.len(), 3, "lo, the TAP and the other instance's link: {links:?}");
+    place.change_instance("c", |instance| (instance.user_data, instance.boot) = (None, 2));
+    place.wait_outcome("c", 2, &InstanceOutcome::Running);
+    assert!(place.pings("c", "10.0.2.10"));
+}
+
 /// `argv[1]` of an agent in a process of its own.
 pub const AGENT_SUBCOMMAND: &str = "agent-until-killed";
 
@@ -311,14 +345,19 @@ pub fn forty_instances_are_up_in_seconds() {
         );
     }
     let started = Instant::now();
-    let place = Place::new(&text);
+    let mut place = Place::new(&text);
     println!("40 instances are up after {} ms", started.elapsed().as_millis());
+    let started = Instant::now();
     for n in 0..20 {
         assert!(place.pings(&format!("c{n}"), &format!("10.0.1.{}", 100 + n)), "VPC {n}");
     }
     for n in [1, 7, 19] {
         assert!(!place.pings("c0", &format!("10.0.1.{}", 100 + n)), "this address is in VPC {n} alone");
     }
+    println!("pings took {} ms", started.elapsed().as_millis());
+    let started = Instant::now();
+    place.down();
+    println!("40 instances are down after {} ms", started.elapsed().as_millis());
 }
 
 pub fn down_leaves_nothing() {

@@ -42,11 +42,17 @@ pub struct Place {
 impl Place {
     /// A running agent and, when this returns, running instances.
     pub fn new(text: &str) -> Self {
+        let mut place = Self::prepare(text);
+        place.start();
+        place
+    }
+
+    /// A place without an agent yet.
+    pub fn prepare(text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let name = format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut place = Self::at(dir.path(), &name, text);
         place._dir = Some(dir);
-        place.start();
         place
     }
 
@@ -111,11 +117,15 @@ impl Place {
     }
 
     pub fn change_instance(&mut self, name: &str, edit: impl FnOnce(&mut Instance)) {
+        self.edit_instance(name, edit);
+        self.publish();
+    }
+
+    pub fn edit_instance(&mut self, name: &str, edit: impl FnOnce(&mut Instance)) {
         let id = self.scenario.instance(name);
         let mut instance = (**self.scenario.world.instance(id).unwrap()).clone();
         edit(&mut instance);
         self.scenario.world.apply(Change::Put(instance.into()));
-        self.publish();
     }
 
     pub fn publish(&mut self) {
@@ -146,6 +156,40 @@ impl Place {
                 Ok(None) => panic!("the agent is gone while waiting for {what}"),
                 Err(_) => panic!("waited in vain for {what}; outcomes: {:?}", self.outcomes),
             }
+        }
+    }
+
+    /// Starts the agent and waits until an instance has failed; its reason.
+    pub fn start_and_fail(&mut self, name: &str) -> String {
+        self.view.send_replace(self.current_view());
+        self.start_agent();
+        self.publish();
+        let key = (self.scenario.instance(name), 1);
+        self.wait("the instance to fail", |place| place.outcomes.contains_key(&key));
+        match self.outcomes.get(&key) {
+            Some(InstanceOutcome::Failed { reason }) => reason.clone(),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    /// The names of the links in Groundplane's own namespace.
+    pub fn host_links(&self) -> Vec<String> {
+        let netns = NetNs::open(&self.config.run_dir.join("netns")).unwrap();
+        let links = gp_linux::Links::open(&netns).unwrap().list_links().unwrap();
+        links.into_iter().map(|link| link.name).collect()
+    }
+
+    pub fn wait_console(&self, name: &str, text: &str) {
+        let id = self.scenario.instance(name).to_string();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let console = self.agent().console(&id).unwrap();
+            let console = String::from_utf8_lossy(&console);
+            if console.contains(text) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no {text:?} on the console of {name}:\n{console}");
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
