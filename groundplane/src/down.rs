@@ -1,5 +1,6 @@
 //! `groundplane down`: ends the process, if it lives, and removes all that it made, also after a crash.
 
+use crate::lock;
 use anyhow::{Context, Result, bail};
 use gp_cli::place::{self, RunFile};
 use std::path::Path;
@@ -13,7 +14,7 @@ const END_TIMEOUT: Duration = Duration::from_secs(10);
 pub fn run(name: &str, run_dir: &Path, purge: bool) -> Result<()> {
     let up = RunFile::read(run_dir).ok();
     if let Some(up) = &up {
-        end_process(up.pid)?;
+        end_process(run_dir, up.pid)?;
     }
     let data_dir = up.map_or_else(|| place::default_data_dir(name), |up| up.data_dir);
     gp_agent::down(&gp_agent::AgentConfig::new(name, run_dir, &data_dir)).context("cleaning up")?;
@@ -23,20 +24,15 @@ pub fn run(name: &str, run_dir: &Path, purge: bool) -> Result<()> {
     Ok(())
 }
 
-/// Asks the process to end and waits; a pid that was given to another program since is left alone.
-fn end_process(pid: u32) -> Result<()> {
-    let is_ours = || {
-        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let mut words = command.split(|byte| *byte == 0);
-        words.next().is_some_and(|program| program.ends_with(b"groundplane")) && words.any(|word| word == b"up")
-    };
-    if !is_ours() {
+/// Asks the process to end and waits. The lock tells whether it lives: a pid may have been given to another program.
+fn end_process(run_dir: &Path, pid: u32) -> Result<()> {
+    if !lock::is_held(run_dir)? {
         return Ok(());
     }
     let raw = i32::try_from(pid).context("a process id")?;
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(raw), nix::sys::signal::Signal::SIGTERM)?;
     let deadline = Instant::now() + END_TIMEOUT;
-    while is_ours() {
+    while lock::is_held(run_dir)? {
         if Instant::now() > deadline {
             bail!("process {pid} does not end; kill it and run 'down' again");
         }

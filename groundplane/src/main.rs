@@ -6,6 +6,7 @@ mod args;
 mod doctor;
 mod down;
 mod exec;
+mod lock;
 mod up;
 
 use anyhow::Result;

@@ -1,7 +1,7 @@
 //! `groundplane up`: the region's server and this host's agent in one process.
 
 use crate::args::{AuthKind, StoreKind, UpOptions};
-use crate::{admin, doctor};
+use crate::{admin, doctor, lock};
 use anyhow::{Context, Result, bail};
 use gp_agent::{Agent, AgentConfig};
 use gp_cli::admin::AdminClient;
@@ -9,6 +9,7 @@ use gp_cli::place::{self, RunFile};
 use gp_model::Region;
 use gp_server::{Auth, KeyRing, Server, Settings};
 use gp_store::{Embedded, Memory, Store};
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -28,27 +29,23 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The machine can't enforce, the name is taken, or a part can't be started.
 pub fn run(name: &str, run_dir: &Path, options: UpOptions) -> Result<()> {
     doctor::insist()?;
-    refuse_if_running(name, run_dir)?;
     std::fs::create_dir_all(run_dir).with_context(|| format!("making {}", run_dir.display()))?;
+    let Some(lock) = lock::take(run_dir)? else {
+        bail!(
+            "a Groundplane named '{name}' is running already; choose another --name, or end it with 'groundplane down'"
+        );
+    };
     if options.detach {
+        drop(lock);
         return detach(run_dir);
     }
     let _ = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(name, run_dir, options))
-}
-
-fn refuse_if_running(name: &str, run_dir: &Path) -> Result<()> {
-    let answers = AdminClient::new(run_dir).get::<serde_json::Value>("/status").is_ok();
-    if answers {
-        bail!(
-            "a Groundplane named '{name}' is running already; choose another --name, or end it with 'groundplane down'"
-        );
-    }
-    Ok(())
 }
 
 async fn serve(name: &str, run_dir: &Path, options: UpOptions) -> Result<()> {

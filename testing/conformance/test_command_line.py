@@ -23,7 +23,7 @@ def test_the_aws_cli_builds_lists_and_tears_down(account):
     account.aws("ec2", "delete-subnet", "--subnet-id", subnet)
     account.aws("ec2", "delete-vpc", "--vpc-id", vpc)
     failed = account.aws("ec2", "describe-vpcs", "--vpc-ids", vpc, check=False)
-    assert failed.returncode == 254 and "InvalidVpcID.NotFound" in failed.stderr
+    assert failed.returncode != 0 and "InvalidVpcID.NotFound" in failed.stderr
 
 
 def test_env_is_what_a_shell_needs(groundplane):
@@ -41,9 +41,9 @@ def test_why_names_the_missing_permission_and_its_remedy_works(account):
     account.run(subnet, [clients], "10.0.1.20", name="why-client")
     denied = account.groundplane.command("why", "why-client", "why-server", "tcp/80", check=False)
     assert denied.returncode == 1 and servers in denied.stdout
-    [remedy] = [line.strip() for line in denied.stdout.splitlines() if "aws ec2 authorize-security-group-ingress" in line]
-    remedy = remedy[remedy.index("aws ec2"):]
-    result = subprocess.run(["sh", "-c", remedy], env={**os.environ, **account.environment()}, capture_output=True, text=True, timeout=60)
+    remedies = [line.strip() for line in denied.stdout.splitlines() if "aws ec2 authorize-security-group-ingress" in line]
+    assert len(remedies) == 2 and "10.0.1.20/32" in remedies[0] and clients in remedies[1]
+    result = subprocess.run(["sh", "-c", remedies[0]], env={**os.environ, **account.environment()}, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     assert account.groundplane.command("why", "why-client", server, "tcp/80").returncode == 0
     unknown = account.groundplane.command("why", "nobody", "why-server", "tcp/80", check=False)

@@ -95,8 +95,7 @@ pub fn find_instance(client: &AdminClient, wanted: &str) -> Result<InstanceView>
     if let Some(found) = all.iter().find(|i| i.id == wanted) {
         return Ok(found.clone());
     }
-    let named: Vec<_> =
-        all.iter().filter(|i| i.name.as_deref() == Some(wanted) && i.state != "terminated").collect();
+    let named: Vec<_> = all.iter().filter(|i| i.name.as_deref() == Some(wanted) && i.state != "terminated").collect();
     match named.as_slice() {
         [one] => Ok((*one).clone()),
         [] => Err(anyhow!("no instance has the id or Name tag '{wanted}'")),

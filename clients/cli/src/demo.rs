@@ -6,6 +6,7 @@ use crate::env::variables;
 use crate::place::RunFile;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -46,8 +47,20 @@ pub fn run(run_dir: &Path, name: &str) -> Result<()> {
 
     say("The command that it names mends it, at once.");
     tour.aws(&[
-        "ec2", "authorize-security-group-ingress", "--group-id", &shop.web_group, "--protocol", "tcp", "--port", "8080",
-        "--source-group", &shop.client_group, "--output", "text",
+        "ec2",
+        "authorize-security-group-ingress",
+        "--group-id",
+        &shop.web_group,
+        "--protocol",
+        "tcp",
+        "--port",
+        "8080",
+        "--source-group",
+        &shop.client_group,
+        "--query",
+        "Return",
+        "--output",
+        "text",
     ])?;
     tour.curl_expecting(&shop, "8080", true)?;
     tour.goodbye(&shop);
@@ -70,7 +83,16 @@ struct Tour<'a> {
 }
 
 fn say(sentence: &str) {
-    println!("\n\x1b[1m{sentence}\x1b[0m\n");
+    println!("\n{}\n", styled("1", sentence));
+}
+
+fn show_command(line: &str) {
+    println!("{}", styled("36", &format!("$ {line}")));
+}
+
+/// With an ANSI style, where a person reads it.
+fn styled(style: &str, text: &str) -> String {
+    if std::io::stdout().is_terminal() { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 impl<'a> Tour<'a> {
@@ -98,7 +120,7 @@ impl<'a> Tour<'a> {
 
     /// Runs `aws` with these arguments, shows both, and gives back what it printed.
     fn aws(&self, arguments: &[&str]) -> Result<String> {
-        println!("\x1b[36m$ aws {}\x1b[0m", shell_words(arguments));
+        show_command(&format!("aws {}", shell_words(arguments)));
         let output = Command::new("aws").args(arguments).envs(&self.environment).output().context("running aws")?;
         let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         if !output.status.success() {
@@ -120,23 +142,53 @@ impl<'a> Tour<'a> {
         let web_group = self.group(&vpc, "web", "web servers")?;
         let client_group = self.group(&vpc, "client", "clients")?;
         self.aws(&[
-            "ec2", "authorize-security-group-ingress", "--group-id", &web_group, "--protocol", "tcp", "--port", "80",
-            "--source-group", &client_group, "--query", "Return", "--output", "text",
+            "ec2",
+            "authorize-security-group-ingress",
+            "--group-id",
+            &web_group,
+            "--protocol",
+            "tcp",
+            "--port",
+            "80",
+            "--source-group",
+            &client_group,
+            "--query",
+            "Return",
+            "--output",
+            "text",
         ])?;
         Ok(Network { name, subnet, web_group, client_group })
     }
 
     fn group(&self, vpc: &str, name: &str, description: &str) -> Result<String> {
         self.aws(&[
-            "ec2", "create-security-group", "--vpc-id", vpc, "--group-name", name, "--description", description, "--query",
-            "GroupId", "--output", "text",
+            "ec2",
+            "create-security-group",
+            "--vpc-id",
+            vpc,
+            "--group-name",
+            name,
+            "--description",
+            description,
+            "--query",
+            "GroupId",
+            "--output",
+            "text",
         ])
     }
 
     fn instances(&self, network: &Network) -> Result<()> {
         let image = self.aws(&[
-            "ec2", "describe-images", "--owners", "amazon", "--filters", &format!("Name=name,Values={IMAGE_NAME}"), "--query",
-            "Images[0].ImageId", "--output", "text",
+            "ec2",
+            "describe-images",
+            "--owners",
+            "amazon",
+            "--filters",
+            &format!("Name=name,Values={IMAGE_NAME}"),
+            "--query",
+            "Images[0].ImageId",
+            "--output",
+            "text",
         ])?;
         let greeting = format!("hello from {}", network.name);
         let user_data = format!(
@@ -158,8 +210,20 @@ impl<'a> Tour<'a> {
     ) -> Result<()> {
         let tag = format!("ResourceType=instance,Tags=[{{Key=Name,Value={}}}]", instance_name(network, role));
         let mut arguments = vec![
-            "ec2", "run-instances", "--image-id", image, "--instance-type", "t3.micro", "--subnet-id", &network.subnet,
-            "--private-ip-address", address, "--security-group-ids", group, "--tag-specifications", &tag,
+            "ec2",
+            "run-instances",
+            "--image-id",
+            image,
+            "--instance-type",
+            "t3.micro",
+            "--subnet-id",
+            &network.subnet,
+            "--private-ip-address",
+            address,
+            "--security-group-ids",
+            group,
+            "--tag-specifications",
+            &tag,
         ];
         if let Some(user_data) = user_data {
             arguments.extend(["--user-data", user_data]);
@@ -172,7 +236,18 @@ impl<'a> Tour<'a> {
     fn curl(&self, network: &Network, port: &str) -> Result<Option<String>> {
         let url = format!("http://{WEB}:{port}");
         let output = Command::new(&self.groundplane)
-            .args(["exec", "--name", self.name, &instance_name(network, "client"), "--", "curl", "-sS", "-m", "2", &url])
+            .args([
+                "exec",
+                "--name",
+                self.name,
+                &instance_name(network, "client"),
+                "--",
+                "curl",
+                "-sS",
+                "-m",
+                "2",
+                &url,
+            ])
             .stdin(Stdio::null())
             .output()
             .context("running groundplane exec")?;
@@ -192,9 +267,10 @@ impl<'a> Tour<'a> {
 
     fn curl_expecting(&self, network: &Network, port: &str, answered: bool) -> Result<()> {
         let client = instance_name(network, "client");
-        println!("\x1b[36m$ groundplane exec {client} -- curl -m 2 http://{WEB}:{port}\x1b[0m");
+        show_command(&format!("groundplane exec {client} -- curl -m 2 http://{WEB}:{port}"));
         let answer = self.curl(network, port)?;
         match &answer {
+            // What curl itself says after its two seconds.
             Some(text) => println!("{text}"),
             None => println!("curl: (28) Connection timed out"),
         }
@@ -204,7 +280,7 @@ impl<'a> Tour<'a> {
 
     fn why(&self, network: &Network) -> Result<()> {
         let (client, web) = (instance_name(network, "client"), instance_name(network, "web"));
-        println!("\x1b[36m$ groundplane why {client} {web} tcp/8080\x1b[0m");
+        show_command(&format!("groundplane why {client} {web} tcp/8080"));
         // A drop makes `why` exit with 1: that is its answer here.
         let status =
             Command::new(&self.groundplane).args(["why", "--name", self.name, &client, &web, "tcp/8080"]).status()?;

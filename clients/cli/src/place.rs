@@ -33,6 +33,11 @@ pub fn admin_socket(run_dir: &Path) -> PathBuf {
     run_dir.join("admin.sock")
 }
 
+/// The file that `up` holds locked for as long as it lives: the kernel lets go of it however the process ends.
+pub fn lock_file(run_dir: &Path) -> PathBuf {
+    run_dir.join("up.lock")
+}
+
 /// What `up` writes down about itself, for the other commands and for `down` after a crash.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunFile {
