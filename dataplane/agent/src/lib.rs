@@ -68,6 +68,8 @@ impl Agent {
         reports: mpsc::Sender<HostReport>,
     ) -> Result<Self, AgentError> {
         let netns = NetNs::ensure_pinned(&config.netns_pin())?;
+        // A new namespace takes this over from the host, where it may be on. Ours must never route by itself.
+        netns.set_sysctl("ipv4/ip_forward", "0")?;
         gp_linux::mount::ensure_bpffs(&config.bpffs())?;
         let fastpath = netns.run(|| Fastpath::load(Some(&config.map_pins()), Capacity::default()))??;
         let tap = Tap::ensure(&netns, UPCALL_TAP, UPCALL_MTU)?;

@@ -28,6 +28,8 @@ enum Slot {
     Failed {
         boot: u32,
     },
+    /// It could not be ended; that is tried again soon. Nothing is reported before it has gone.
+    Unended,
 }
 
 struct RunningInstance {
@@ -164,8 +166,8 @@ impl Reconciler {
 
     fn ensure_running(&mut self, region: &Region, world: &World, instance: &Instance) {
         match self.slots.get_mut(&instance.id) {
-            None => self.start(region, world, instance),
-            Some(Slot::Failed { boot }) if *boot != instance.boot => self.start(region, world, instance),
+            None => self.start_afresh(region, world, instance),
+            Some(Slot::Failed { boot }) if *boot != instance.boot => self.start_afresh(region, world, instance),
             Some(Slot::Running(running)) if running.boot != instance.boot => self.end(region, instance, None, false),
             Some(Slot::Running(running)) => {
                 let plumbing = self.plumbing.clone();
@@ -175,7 +177,16 @@ impl Reconciler {
                 }
             }
             // A worker has it; its outcome comes with a further round.
-            Some(Slot::Starting | Slot::Ending | Slot::Failed { .. }) => {}
+            Some(Slot::Starting | Slot::Ending | Slot::Unended | Slot::Failed { .. }) => {}
+        }
+    }
+
+    /// Starts an instance; what still runs of an earlier boot is ended first, and the start comes with a further round.
+    fn start_afresh(&mut self, region: &Region, world: &World, instance: &Instance) {
+        if gp_sandbox::adopt(&self.config.instance(instance.id).run).is_some() {
+            self.end(region, instance, None, false);
+        } else {
+            self.start(region, world, instance);
         }
     }
 
@@ -199,7 +210,7 @@ impl Reconciler {
                 Some(running.running)
             }
             // Once the worker is done, a further round comes here again.
-            Some(busy @ (Slot::Starting | Slot::Ending)) => {
+            Some(busy @ (Slot::Starting | Slot::Ending | Slot::Unended)) => {
                 self.slots.insert(instance.id, busy);
                 return;
             }
@@ -248,9 +259,9 @@ impl Reconciler {
             Done::Ended { instance, region, boot, outcome, result } => {
                 self.slots.remove(&instance);
                 if let Err(error) = result {
-                    error!(%instance, error = chain(&error), "could not be ended cleanly");
-                }
-                if let Some(outcome) = outcome {
+                    error!(%instance, error = chain(&error), "can't be ended");
+                    self.slots.insert(instance, Slot::Unended);
+                } else if let Some(outcome) = outcome {
                     info!(%instance, ?outcome, "ended");
                     self.report_instance(&region, instance, boot, outcome);
                 }
@@ -260,7 +271,9 @@ impl Reconciler {
 
     /// Finds instances that ended by themselves, and tries again what failed.
     pub fn look_after(&mut self, view: &HostView) {
-        if self.is_behind {
+        let known = self.slots.len();
+        self.slots.retain(|_, slot| !matches!(slot, Slot::Unended));
+        if self.is_behind || self.slots.len() < known {
             self.reconcile(view);
         }
         let ended: Vec<_> = self
@@ -324,6 +337,10 @@ fn ensure_enis(plumbing: &Plumbing, id: InstanceId, instance: &mut RunningInstan
             Err(error) => {
                 error!(eni = %plan.eni, error = chain(&error), "the interface can't be made right");
                 is_complete = false;
+                if !instance.enis.contains_key(&plan.eni) {
+                    // Half an interface is none: its packets might not meet the program.
+                    drop(plumbing.unplug_from(plan.eni, id));
+                }
             }
         }
     }

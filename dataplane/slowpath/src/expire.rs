@@ -9,12 +9,16 @@ use crate::engine::{Engine, Work, key_at};
 use crate::kernel::{Kernel, KernelError};
 use crate::ports::Port;
 use crate::upcall::holder;
-use gp_abi::{FlowKey, FlowValue};
+use gp_abi::{ACTION_DELIVER, FlowKey, FlowValue};
 use gp_model::{EniId, World};
-use gp_wire::FiveTuple;
+use gp_wire::{FiveTuple, TcpFlags, protocol};
 
 /// A flow entry is only a cache: dropping an idle one costs an upcall for its next packet, keeping it costs memory.
 const FLOW_IDLE_SECS: u64 = 60;
+
+/// Of an open TCP connection: while no agent runs there is nobody to answer an upcall, and an idle session must still
+/// be there when its user comes back. (Its entries go with the connection, where that is tracked.)
+const TCP_FLOW_IDLE_SECS: u64 = 3600;
 
 /// Flows that are looked at with the lock held: about a millisecond.
 const PORTION: usize = 512;
@@ -45,12 +49,18 @@ impl<K: Kernel> Engine<K> {
     }
 }
 
+fn flow_idle_secs(key: &FlowKey, value: &FlowValue) -> u64 {
+    let has_ended = value.tcp_flags & (TcpFlags::FIN | TcpFlags::RST) != 0;
+    let is_open = key.protocol == protocol::TCP && value.action == ACTION_DELIVER && value.packets > 0 && !has_ended;
+    if is_open { TCP_FLOW_IDLE_SECS } else { FLOW_IDLE_SECS }
+}
+
 impl<K: Kernel> Work<'_, K> {
     fn expire_flows(&mut self, flows: &[(FlowKey, FlowValue)]) -> usize {
         let mut expired = 0;
         for (key, value) in flows {
             self.note(key, value, false);
-            let is_idle = self.now.secs_since(value.last_seen_ns) >= FLOW_IDLE_SECS;
+            let is_idle = self.now.secs_since(value.last_seen_ns) >= flow_idle_secs(key, value);
             // What is in the table but not in the index can't be traced again after a change. It may just have been
             // removed by another thread, too.
             if is_idle || !self.state.flows.contains(key) {

@@ -139,7 +139,10 @@ fn what_is_idle_is_forgotten_by_its_own_timeout() {
     assert_eq!((host.flows(), host.connections()), (3, 3));
     host.wait(45);
     host.engine.expire(host.now).unwrap();
-    assert_eq!((host.flows(), host.connections()), (0, 2), "the established connection stays, without cached flows");
+    assert_eq!((host.flows(), host.connections()), (2, 2), "the established connection stays cached");
+    host.wait(3600);
+    host.engine.expire(host.now).unwrap();
+    assert_eq!((host.flows(), host.connections()), (0, 2), "it stays, without cached flows");
     assert_eq!(host.send("w > c tcp 80:4000 ack"), Seen::Upcall(Cause::Miss, delivered(&host, "c")));
     host.wait(431_999);
     host.engine.expire(host.now).unwrap();
