@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// Flows that the status names, of those that are being dropped.
+const DROPPED_FLOWS_MAX: usize = 20;
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InquiryError {
     #[error("nothing has the id, address or Name tag '{0}'")]
@@ -37,6 +40,10 @@ impl Agent {
         let counters = self.engine.counters();
         let drops: serde_json::Map<_, _> =
             counters.drops.iter().map(|(reason, count)| ((*reason).to_owned(), json!(count))).collect();
+        let dropped = self.engine.dropped_flows(DROPPED_FLOWS_MAX, Now::read()).unwrap_or_else(|error| {
+            tracing::warn!(error = crate::error::chain(&error), "the dropped flows can't be read");
+            Vec::new()
+        });
         json!({
             "applied_generation": applied(&self.applied).0,
             "flows": counters.flows,
@@ -46,6 +53,7 @@ impl Agent {
             "evicted": counters.totals.evicted,
             "failures": counters.totals.failures,
             "drops": drops,
+            "dropped_flows": dropped,
         })
     }
 

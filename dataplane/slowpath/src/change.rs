@@ -53,7 +53,7 @@ impl<K: Kernel> Work<'_, K> {
     }
 
     /// The flow's path in the world of now, if it may be cached as it is.
-    fn decide_again(&self, key: &FlowKey) -> Option<(Path, FlowEntry)> {
+    pub fn decide_again(&self, key: &FlowKey) -> Option<(Path, FlowEntry)> {
         let port = self.state.ports.at(key.ifindex)?;
         let world = self.world_of(port)?;
         let packet =

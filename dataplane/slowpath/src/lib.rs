@@ -14,6 +14,7 @@ mod change;
 mod clock;
 mod connections;
 mod counters;
+mod dropped;
 mod engine;
 mod expire;
 mod flows;
@@ -26,6 +27,7 @@ mod why;
 
 pub use clock::Now;
 pub use counters::{Counters, Totals};
+pub use dropped::DroppedFlow;
 pub use engine::Engine;
 pub use kernel::{HostKernel, Kernel, KernelError};
 pub use ports::Port;

@@ -4,7 +4,7 @@ use crate::Fate;
 use crate::testing::{Host, Seen, ifindex};
 use gp_abi::ACTION_DELIVER;
 use gp_compile::Cause;
-use gp_trace::{DropReason, LocalService, Probe, Verdict};
+use gp_trace::{DropReason, LocalService, Probe, Resource, Verdict};
 use gp_wire::Packet;
 use gp_worlds::random::RandomWorld;
 use gp_worlds::{Rng, Sent};
@@ -278,6 +278,22 @@ fn why_tells_without_any_effect() {
     assert_eq!(drop.reason, DropReason::SecurityGroupIngress);
     assert_eq!(drop.missing.unwrap().groups, [host.scenario.security_group("web")]);
     assert_eq!((host.flows(), host.connections()), (0, 0));
+}
+
+#[test]
+fn what_is_dropped_is_told_with_its_cause() {
+    let mut host = web();
+    host.send("c > w tcp 4000:22 syn");
+    host.wait(2);
+    host.send("c > w tcp 4000:23 syn");
+    host.send("c > w tcp 4000:23 syn");
+    host.send("c > w tcp 4000:80 syn");
+    let dropped = host.engine.dropped_flows(10, host.now).unwrap();
+    let told: Vec<_> = dropped.iter().map(|d| (d.flow.as_str(), d.packets, d.idle_secs)).collect();
+    assert_eq!(told, [("tcp 10.0.1.20:4000 > 10.0.2.10:23", 2, 0), ("tcp 10.0.1.20:4000 > 10.0.2.10:22", 1, 2)]);
+    assert_eq!(dropped[0].reason, "security-group-ingress");
+    assert_eq!(dropped[0].resource, Some(Resource::SecurityGroup { id: host.scenario.security_group("web") }));
+    assert_eq!(host.engine.dropped_flows(1, host.now).unwrap().len(), 1);
 }
 
 #[test]

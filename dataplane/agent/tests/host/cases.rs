@@ -34,6 +34,8 @@ pub fn equal_vpcs_talk_inside_and_never_across() {
     assert!(!place.pings("ca", "10.0.1.32"), "this address is used in the other VPC only");
     let drops = place.agent().status();
     assert!(drops["drops"]["security-group-ingress"].as_u64() > Some(0), "{drops}");
+    let names_group = |flow: &serde_json::Value| flow["resource"]["kind"] == "security-group";
+    assert!(drops["dropped_flows"].as_array().is_some_and(|flows| flows.iter().any(names_group)), "{drops}");
 }
 
 pub fn a_change_is_obeyed_once_it_is_applied() {
