@@ -53,7 +53,7 @@ def test_a_connection_runs_on_through_kill_and_restart(own_groundplane):
     servers = account.group(vpc, "servers", permission("tcp", 5201, cidr="10.0.0.0/16"))
     server = account.run(subnet, [servers], "10.0.1.10", user_data="#!/bin/sh\nexec iperf3 -s\n")
     client = account.run(subnet, [account.group(vpc, "client")], "10.0.1.20")
-    assert wait_for(lambda: "Server listening" in own_groundplane.command("logs", server).stdout)
+    assert wait_for(lambda: ":5201" in own_groundplane.exec(server, "ss", "-ltn").stdout)
     # iperf3 measures for 12 s while the process is killed twice.
     iperf = own_groundplane.popen_exec(client, "iperf3", "-c", "10.0.1.10", "-t", "12", "-i", "1", "-J")
     for _ in range(2):

@@ -120,10 +120,13 @@ resource "aws_instance" "web" {
   tags                   = { Name = "tf-web" }
 }
 
-resource "aws_network_interface_attachment" "extra" {
-  instance_id          = aws_instance.web.id
-  network_interface_id = aws_network_interface.extra.id
-  device_index         = 1
+resource "aws_instance" "with_own_interface" {
+  ami           = data.aws_ami.al2023.id
+  instance_type = "t3.nano"
+  network_interface {
+    device_index         = 0
+    network_interface_id = aws_network_interface.extra.id
+  }
 }
 
 resource "aws_instance" "client" {
