@@ -16,6 +16,7 @@ const CASES: &[Case] = &[
     ("a_guest_gets_its_address_by_dhcp", cases::a_guest_gets_its_address_by_dhcp),
     ("large_transfers_stay_whole", cases::large_transfers_stay_whole),
     ("a_change_of_many_flows_is_quick", cases::a_change_of_many_flows_is_quick),
+    ("a_flood_does_not_stop_the_neighbours", cases::a_flood_does_not_stop_the_neighbours),
     ("user_data_finds_its_network", cases::user_data_finds_its_network),
     ("a_boot_that_fails_is_reported_and_leaves_nothing", cases::a_boot_that_fails_is_reported_and_leaves_nothing),
     ("instances_outlive_a_killed_agent", cases::instances_outlive_a_killed_agent),
