@@ -19,6 +19,7 @@ const FITTING: &[&str] = &[
     "BSL-1.0",
     "Unicode-3.0",
     "MPL-2.0",
+    "MPL-2.0+",
     "Apache-2.0 WITH LLVM-exception",
 ];
 
