@@ -98,8 +98,7 @@ fn styled(style: &str, text: &str) -> String {
 impl<'a> Tour<'a> {
     fn new(run_dir: &Path, name: &'a str) -> Result<Self> {
         let up = RunFile::read(run_dir)?;
-        let mut environment = variables(&up, DEMO_ACCOUNT);
-        environment.insert("AWS_PAGER", String::new());
+        let environment = variables(&up, DEMO_ACCOUNT);
         let found = Command::new("aws").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         ensure!(found.is_ok_and(|s| s.success()), "the tour needs the aws CLI in the PATH: pip install awscli");
         Ok(Self { name, endpoint: format!("http://{}", up.listen), environment, groundplane: std::env::current_exe()? })

@@ -15,12 +15,12 @@ pub fn run(run_dir: &Path, account: &str, output: Output) -> Result<()> {
     let variables = variables(&RunFile::read(run_dir)?, account);
     match output {
         Output::Json => println!("{}", serde_json::to_string_pretty(&json!(variables))?),
-        Output::Text => variables.iter().for_each(|(name, value)| println!("export {name}={value}")),
+        Output::Text => variables.iter().for_each(|(name, value)| println!("export {name}='{value}'")),
     }
     Ok(())
 }
 
-/// The variables and their values; all are plain words for a shell.
+/// The variables and their values; none holds a quote.
 pub fn variables(up: &RunFile, account: &str) -> std::collections::BTreeMap<&'static str, String> {
     [
         ("AWS_ENDPOINT_URL", format!("http://{}", up.listen)),
@@ -29,7 +29,7 @@ pub fn variables(up: &RunFile, account: &str) -> std::collections::BTreeMap<&'st
         ("AWS_ACCESS_KEY_ID", account.to_owned()),
         ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-        ("AWS_PAGER", "\"\"".to_owned()),
+        ("AWS_PAGER", String::new()),
     ]
     .into_iter()
     .collect()
