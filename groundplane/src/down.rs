@@ -21,6 +21,7 @@ pub fn run(name: &str, run_dir: &Path, purge: bool) -> Result<()> {
     if purge && data_dir.exists() {
         gp_sandbox::remove_disk(&data_dir).with_context(|| format!("removing {}", data_dir.display()))?;
     }
+    place::remove_empty_parents();
     Ok(())
 }
 

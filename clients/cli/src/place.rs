@@ -29,6 +29,14 @@ pub fn default_data_dir(name: &str) -> PathBuf {
     Path::new(DEFAULT_DATA_DIR).join(name)
 }
 
+/// Removes the default parents where the last Groundplane has left them empty. Directories that the user named stay.
+pub fn remove_empty_parents() {
+    for parent in [DEFAULT_RUN_DIR, DEFAULT_DATA_DIR] {
+        // Not empty, or never made: both are fine.
+        let _ = std::fs::remove_dir(parent);
+    }
+}
+
 pub fn admin_socket(run_dir: &Path) -> PathBuf {
     run_dir.join("admin.sock")
 }
