@@ -205,3 +205,83 @@ pub(crate) fn describe_attribute(
     }
     Ok(result)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Lab, values};
+
+    const DESCRIBE: &str = "Action=DescribeImages";
+
+    /// The look-up of a `data "aws_ami"` block: owners and filters.
+    fn look_up(lab: &mut Lab, owner: &str, name: &str) -> Vec<String> {
+        let filters =
+            [("name", name), ("virtualization-type", "hvm"), ("root-device-type", "ebs"), ("state", "available")];
+        let mut form = format!("{DESCRIBE}&Owner.1={owner}&IncludeDeprecated=false");
+        for ((filter, value), n) in filters.iter().zip(1..) {
+            form += &format!("&Filter.{n}.Name={filter}&Filter.{n}.Value.1={value}");
+        }
+        lab.all(&form, "imageId")
+    }
+
+    #[test]
+    fn the_usual_look_ups_find_the_sandbox() {
+        let mut lab = Lab::new();
+        for (owner, name, want) in [
+            ("amazon", "al2023-ami-2023.*-kernel-6.1-x86_64", 1),
+            ("amazon", "al2023-ami-*-x86_64", 3),
+            ("137112412989", "amzn2-ami-hvm-*-x86_64-gp2", 1),
+            ("099720109477", "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*", 1),
+            ("099720109477", "ubuntu/images/hvm-ssd*/ubuntu-noble-24.04-amd64-server-*", 1),
+            ("136693071363", "debian-12-amd64-*", 1),
+            ("self", "*", 0),
+            ("099720109477", "al2023-*", 0),
+        ] {
+            assert_eq!(look_up(&mut lab, owner, name).len(), want, "{owner} {name}");
+        }
+    }
+
+    #[test]
+    fn ids_differ_by_region_and_not_by_run() {
+        let ids = |region| look_up(&mut Lab::in_region(region), "amazon", "al2023-ami-2023.*-kernel-6.1-x86_64");
+        assert_eq!(ids("us-east-1"), ids("us-east-1"));
+        assert_ne!(ids("us-east-1"), ids("eu-central-1"));
+    }
+
+    #[test]
+    fn an_image_says_what_it_is_and_what_clients_need() {
+        let mut lab = Lab::new();
+        let id = look_up(&mut lab, "136693071363", "debian-12-amd64-*").remove(0);
+        let xml = lab.xml(&format!("{DESCRIBE}&ImageId.1={id}"));
+        for (element, want) in [
+            ("description", SANDBOX_DESCRIPTION),
+            ("rootDeviceName", "/dev/xvda"),
+            ("deviceName", "/dev/xvda"),
+            ("architecture", "x86_64"),
+            ("imageState", "available"),
+            ("isPublic", "true"),
+            ("enaSupport", "true"),
+        ] {
+            assert_eq!(values(&xml, element).first().map(String::as_str), Some(want), "{element}");
+        }
+        let attribute = format!("Action=DescribeImageAttribute&ImageId={id}&Attribute=launchPermission");
+        assert_eq!(lab.get(&attribute, "group"), "all");
+        lab.refuses(&[
+            (
+                "Action=DescribeImages&ImageId.1=ami-0123456789abcdef0",
+                "InvalidAMIID.NotFound: The image id '[ami-0123456789abcdef0]' does not exist",
+            ),
+            ("Action=DescribeImages&ImageId.1=x", "InvalidAMIID.Malformed: Invalid id: \"x\" (expecting \"ami-...\")"),
+            ("Action=DescribeImages&Filter.1.Name=color", "InvalidParameterValue: The filter 'color' is invalid"),
+        ]);
+    }
+
+    #[test]
+    fn images_come_in_pages() {
+        let mut lab = Lab::new();
+        let first = lab.xml(&format!("{DESCRIBE}&MaxResults=15"));
+        let token = values(&first, "nextToken").remove(0);
+        let second = lab.all(&format!("{DESCRIBE}&MaxResults=15&NextToken={token}"), "imageId");
+        assert_eq!(values(&first, "imageId").len() + second.len(), IMAGES.len());
+    }
+}

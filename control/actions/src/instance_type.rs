@@ -210,3 +210,49 @@ pub(crate) fn describe_offerings(
     let result = DescribeInstanceTypeOfferingsResult { instance_type_offerings, next_token };
     Ok(result)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Lab, values};
+
+    #[test]
+    fn types_are_described_filtered_and_paged() {
+        let mut lab = Lab::new();
+        let xml = lab.xml("Action=DescribeInstanceTypes&InstanceType.1=t2.micro");
+        for (element, want) in [
+            ("maximumNetworkInterfaces", "2"),
+            ("ipv4AddressesPerInterface", "2"),
+            ("sizeInMiB", "1024"),
+            ("defaultVCpus", "1"),
+            ("burstablePerformanceSupported", "true"),
+            ("hypervisor", "xen"),
+        ] {
+            assert_eq!(values(&xml, element).first().map(String::as_str), Some(want), "{element}");
+        }
+        let filter = |name: &str, value: &str| {
+            format!("Action=DescribeInstanceTypes&Filter.1.Name={name}&Filter.1.Value.1={value}")
+        };
+        assert_eq!(lab.all(&filter("instance-type", "t2.*"), "instanceType").len(), 7);
+        assert_eq!(lab.all(&filter("network-info.maximum-network-cards", "32"), "instanceType").len(), 2);
+        assert!(lab.all(&filter("free-tier-eligible", "true"), "instanceType").contains(&"t3.micro".to_owned()));
+        let first = lab.xml("Action=DescribeInstanceTypes&MaxResults=100");
+        assert_eq!(values(&first, "instanceType").len(), 100);
+        assert_eq!(values(&first, "nextToken").len(), 1);
+        lab.refuses(&[
+            (
+                "Action=DescribeInstanceTypes&InstanceType.1=t9.huge",
+                "InvalidInstanceType: The following supplied instance types do not exist: [t9.huge]",
+            ),
+            ("Action=DescribeInstanceTypes&MaxResults=101", "InvalidParameterValue: "),
+        ]);
+    }
+
+    #[test]
+    fn every_type_is_offered_in_every_zone() {
+        let mut lab = Lab::new();
+        let form = "Action=DescribeInstanceTypeOfferings&Filter.1.Name=instance-type&Filter.1.Value.1=t3.micro";
+        assert_eq!(lab.all(form, "location"), ["us-east-1"]);
+        assert_eq!(lab.all(&format!("{form}&LocationType=availability-zone"), "location").len(), 6);
+        assert_eq!(lab.get(&format!("{form}&LocationType=availability-zone-id"), "location"), "use1-az1");
+    }
+}

@@ -184,3 +184,64 @@ pub(crate) fn delete(ctx: &mut Context<'_>, request: &DeleteKeyPairRequest) -> R
     let key_pair_id = found.map(|pair| pair.id.to_string());
     Ok(DeleteKeyPairResult { r#return: Some(true), key_pair_id })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::STANDARD;
+    use crate::testing::{Lab, values};
+    use base64::Engine;
+
+    fn import(name: &str, key: &str) -> String {
+        let material = STANDARD.encode(key).replace('+', "%2B").replace('=', "%3D");
+        format!("Action=ImportKeyPair&KeyName={name}&PublicKeyMaterial={material}")
+    }
+
+    #[test]
+    fn a_made_pair_is_handed_out_once_and_its_public_half_kept() {
+        let mut lab = Lab::new();
+        let made = lab.xml("Action=CreateKeyPair&KeyName=web&KeyType=ed25519");
+        assert!(values(&made, "keyMaterial")[0].starts_with("-----BEGIN OPENSSH PRIVATE KEY-----"));
+        let shown = lab.xml("Action=DescribeKeyPairs&KeyName.1=web&IncludePublicKey=true");
+        assert_eq!(values(&shown, "keyFingerprint"), values(&made, "keyFingerprint"));
+        assert_eq!(values(&shown, "keyType"), ["ed25519"]);
+        assert!(values(&shown, "publicKey")[0].starts_with("ssh-ed25519 ") && values(&shown, "keyMaterial").is_empty());
+        let rsa = lab.get("Action=CreateKeyPair&KeyName=old", "keyMaterial");
+        assert!(rsa.starts_with("-----BEGIN RSA PRIVATE KEY-----"));
+        assert!(lab.all("Action=DescribeKeyPairs", "publicKey").is_empty());
+        lab.refuses(&[
+            ("Action=CreateKeyPair&KeyName=web", "InvalidKeyPair.Duplicate: The keypair 'web' already exists."),
+            ("Action=CreateKeyPair&KeyName=a&KeyFormat=ppk", "UnsupportedOperation: "),
+            ("Action=CreateKeyPair&KeyName=", "InvalidParameterValue: "),
+            ("Action=DescribeKeyPairs&KeyName.1=none", "InvalidKeyPair.NotFound: The key pair 'none' does not exist"),
+            ("Action=CreateKeyPair&KeyName=c&DryRun=true", "DryRunOperation"),
+        ]);
+    }
+
+    #[test]
+    fn pairs_are_imported_filtered_and_deleted() {
+        let mut lab = Lab::new();
+        let key = include_str!("key_pair/testdata/ed25519.pub");
+        let form =
+            format!("{}&TagSpecification.1.ResourceType=key-pair&TagSpecification.1.Tag.1.Key=a", import("mine", key));
+        let id = lab.get(&form, "keyPairId");
+        assert_eq!(
+            lab.all("Action=DescribeKeyPairs&Filter.1.Name=key-name&Filter.1.Value.1=m*", "keyPairId"),
+            [id.as_str()]
+        );
+        assert_eq!(
+            lab.all("Action=DescribeKeyPairs&Filter.1.Name=tag-key&Filter.1.Value.1=a", "keyPairId"),
+            [id.as_str()]
+        );
+        lab.refuses(&[
+            (&import("other", "not a key"), "InvalidKey.Format: "),
+            (&import("mine", key), "InvalidKeyPair.Duplicate: "),
+            ("Action=ImportKeyPair&KeyName=x&PublicKeyMaterial=%25", "InvalidKey.Format: "),
+            ("Action=DeleteKeyPair", "MissingParameter: "),
+        ]);
+        assert_eq!(lab.get("Action=DeleteKeyPair&KeyName=mine", "keyPairId"), id);
+        // Once more: it is gone already.
+        assert_eq!(lab.get("Action=DeleteKeyPair&KeyName=mine", "return"), "true");
+        assert_eq!(lab.get(&format!("Action=DeleteKeyPair&KeyPairId={id}"), "return"), "true");
+        assert!(lab.all("Action=DescribeKeyPairs", "keyPairId").is_empty());
+    }
+}

@@ -36,3 +36,22 @@ pub(crate) fn describe(ctx: &Context<'_>, request: &DescribeVolumesRequest) -> R
     let (volumes, next_token) = ctx.list(std::iter::empty(), query, FILTERS, |_| String::new())?;
     Ok(DescribeVolumesResult { volumes, next_token })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Lab;
+
+    #[test]
+    fn there_are_no_volumes() {
+        let mut lab = Lab::new();
+        assert!(lab.all("Action=DescribeVolumes&Filter.1.Name=status&Filter.1.Value.1=in-use", "volumeId").is_empty());
+        lab.refuses(&[
+            (
+                "Action=DescribeVolumes&VolumeId.1=vol-0123456789abcdef0",
+                "InvalidVolume.NotFound: The volume 'vol-0123456789abcdef0' does not exist.",
+            ),
+            ("Action=DescribeVolumes&VolumeId.1=x", "InvalidParameterValue: "),
+            ("Action=DescribeVolumes&Filter.1.Name=color", "InvalidParameterValue: "),
+        ]);
+    }
+}

@@ -112,8 +112,13 @@ fn parse_public(text: &str) -> Result<PublicKey, ImportError> {
         let blob = STANDARD.decode(rfc4716_body(body)?).map_err(|_| ImportError::Format)?;
         return PublicKey::from_bytes(&blob).map_err(|_| ImportError::Format);
     }
-    if let Ok(key) = PublicKey::from_openssh(text) {
-        return Ok(key);
+    // The first word of OpenSSH's line names the kind.
+    match text.split_whitespace().next().and_then(|word| word.parse::<Algorithm>().ok()) {
+        Some(Algorithm::Rsa { .. } | Algorithm::Ed25519) => {
+            return PublicKey::from_openssh(text).map_err(|_| ImportError::Format);
+        }
+        Some(Algorithm::Other(_)) | None => {}
+        Some(_) => return Err(ImportError::Kind),
     }
     let joined: String = text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
     let der = STANDARD.decode(joined).map_err(|_| ImportError::Format)?;

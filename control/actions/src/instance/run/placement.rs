@@ -23,7 +23,8 @@ pub(super) fn check(ctx: &Context<'_>, placement: Option<&Placement>) -> Result<
         ("Placement.PartitionNumber", placement.partition_number.is_some()),
         ("Placement.SpreadDomain", said(&placement.spread_domain)),
     ])?;
-    for group in [&placement.group_name, &placement.group_id].into_iter().flatten().filter(|group| !group.is_empty()) {
+    let mut groups = [&placement.group_name, &placement.group_id].into_iter().flatten();
+    if let Some(group) = groups.find(|group| !group.is_empty()) {
         let message = format!("The Placement Group '{group}' is unknown.");
         return Err(ApiError::client("InvalidPlacementGroup.Unknown", message));
     }
