@@ -257,8 +257,6 @@ fn holder(world: &World, eni: &Eni, address: IpAddr) -> Option<gp_model::EniId> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
     #[test]
     fn no_sequence_of_calls_and_reports_breaks_the_world(steps in prop::collection::vec(step(), 1..80)) {
         let mut net = Net::new();
