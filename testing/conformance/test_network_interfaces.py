@@ -80,6 +80,12 @@ def test_attach_and_detach_follow_aws_rules(account):
         f"Network interface '{eni}' is currently in use.",
     )
     account.ec2.detach_network_interface(AttachmentId=answer["AttachmentId"])
+    # Terraform waits for this answer; by the interface's own id there is no attachment any more.
+    by_attachment = [{"Name": "attachment.attachment-id", "Values": [answer["AttachmentId"]]}]
+    [found] = account.ec2.describe_network_interfaces(Filters=by_attachment)["NetworkInterfaces"]
+    assert (found["Status"], found["Attachment"]["Status"]) == ("available", "detached")
+    [found] = account.ec2.describe_network_interfaces(NetworkInterfaceIds=[eni])["NetworkInterfaces"]
+    assert "Attachment" not in found
     account.ec2.delete_network_interface(NetworkInterfaceId=eni)
     primary = account.instance(instance)["NetworkInterfaces"][0]["Attachment"]["AttachmentId"]
     assert refused(account.ec2.detach_network_interface, AttachmentId=primary) == (

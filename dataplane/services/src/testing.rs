@@ -108,6 +108,7 @@ fn eni(n: u8, subnet: u128, address: [u8; 4], ipv6: Option<&str>) -> Eni {
         groups: vec![SecurityGroupId::from_bits(1)],
         source_dest_check: true,
         attachment: None,
+        last_attachment: None,
         connection_tracking: ConnectionTracking::default(),
         created_at: Timestamp(0),
         tags: Tags::new(),

@@ -378,6 +378,7 @@ fn bare_eni(name: &str, subnet: &Subnet) -> Eni {
             attached_at: Timestamp(0),
             delete_on_termination: true,
         }),
+        last_attachment: None,
         connection_tracking: ConnectionTracking::default(),
         created_at: Timestamp(0),
         tags: tags(name),

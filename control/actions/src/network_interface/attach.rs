@@ -10,7 +10,7 @@ use gp_ec2::ApiError;
 use gp_ec2::shapes::{
     AttachNetworkInterfaceRequest, AttachNetworkInterfaceResult, DetachNetworkInterfaceRequest, EnaSrdSpecification,
 };
-use gp_model::{Eni, EniAttachment, EniAttachmentId, Instance, InstanceState, Zone};
+use gp_model::{Eni, EniAttachment, EniAttachmentId, Instance, InstanceState, LastAttachment, Zone};
 use std::sync::Arc;
 
 /// # Errors
@@ -124,6 +124,10 @@ pub(crate) fn detach(ctx: &mut Context<'_>, request: &DetachNetworkInterfaceRequ
         let message = format!("The instance '{}' is not in a state from which it can be detached", attachment.instance);
         return Err(ApiError::client("IncorrectState", message));
     }
-    ctx.edit(&*eni, |eni| eni.attachment = None);
+    let detached_at = ctx.now;
+    ctx.edit(&*eni, |eni| {
+        let last = eni.attachment.take().map(|attachment| LastAttachment { attachment, detached_at });
+        eni.last_attachment = last.or(eni.last_attachment.take());
+    });
     Ok(())
 }

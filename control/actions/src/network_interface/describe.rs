@@ -20,11 +20,13 @@ macro_rules! attachment {
     };
 }
 
+const ATTACHMENT_ID: &str = "attachment.attachment-id";
+
 const FILTERS: &[Filter<NetworkInterface>] = &[
     ("addresses.primary", |eni| each(&eni.private_ip_addresses, |address| address.primary)),
     ("addresses.private-ip-address", |eni| private_addresses(eni)),
     ("attachment.attach-time", attachment!(attach_time)),
-    ("attachment.attachment-id", attachment!(attachment_id)),
+    (ATTACHMENT_ID, attachment!(attachment_id)),
     ("attachment.delete-on-termination", attachment!(delete_on_termination)),
     ("attachment.device-index", attachment!(device_index)),
     ("attachment.instance-id", attachment!(instance_id)),
@@ -56,6 +58,9 @@ fn private_addresses(eni: &NetworkInterface) -> Vec<String> {
     each(&eni.private_ip_addresses, |address| address.private_ip_address.clone())
 }
 
+/// Whoever filters by an attachment's id waits for its end: an attachment that has just ended is found, as `detached`,
+/// for a short while. Terraform takes anything else for a failure that it must wait out.
+///
 /// # Errors
 /// `InvalidNetworkInterfaceID.NotFound`, and those of [`Context::list`].
 pub(crate) fn describe(
@@ -69,7 +74,14 @@ pub(crate) fn describe(
         next_token: &request.next_token,
         ids: (!request.network_interface_ids.is_empty(), "networkInterfaceIdSet"),
     };
-    let shapes = enis.iter().map(|eni| view::network_interface(ctx, eni));
+    let waiting = request.filters.iter().any(|filter| filter.name.as_deref() == Some(ATTACHMENT_ID));
+    let shapes = enis.iter().map(|eni| {
+        let mut shape = view::network_interface(ctx, eni);
+        if waiting {
+            shape.attachment = shape.attachment.or_else(|| view::detached_shape(ctx, eni));
+        }
+        shape
+    });
     let key = |eni: &NetworkInterface| eni.network_interface_id.clone().unwrap_or_default();
     let (network_interfaces, next_token) = ctx.list(shapes, query, FILTERS, key)?;
     Ok(DescribeNetworkInterfacesResult { network_interfaces, next_token })

@@ -1,8 +1,8 @@
 //! Elastic network interfaces: their life, their addresses, and what they are attached to.
 //!
 //! An ENI that the API reports attached is attached: the server answers only when the host has done it, so the
-//! passing states `attaching` and `detaching` are never seen here. Source: EC2 user guide, "Elastic network
-//! interfaces"; EC2 API reference.
+//! passing states `attaching` and `detaching` are never seen here; `detached` is, for a short while and by the
+//! attachment's id alone. Source: EC2 user guide, "Elastic network interfaces"; EC2 API reference.
 
 mod address_request;
 mod assign;

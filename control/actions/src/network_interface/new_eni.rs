@@ -80,6 +80,7 @@ impl NewEni {
             groups: self.groups,
             source_dest_check: true,
             attachment: None,
+            last_attachment: None,
             connection_tracking: self.connection_tracking,
             created_at: ctx.now,
             tags: self.tags,

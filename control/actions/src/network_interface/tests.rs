@@ -366,11 +366,6 @@ fn an_eni_keeps_what_it_has_when_it_moves() {
     assert_eq!(net.lab.all(&describe(&eni), "status"), ["attached", "in-use"]);
     net.lab.xml(&format!("Action=DetachNetworkInterface&AttachmentId={attachment}&Force=true"));
     assert_eq!(net.lab.xml(&describe(&eni)), before);
-    // The attachment is gone, also for the filter that Terraform waits with.
-    let gone = format!(
-        "Action=DescribeNetworkInterfaces&Filter.1.Name=attachment.attachment-id&Filter.1.Value.1={attachment}"
-    );
-    assert!(net.lab.all(&gone, "networkInterfaceId").is_empty());
     net.attach(&eni, &b, 1);
     assert_eq!(net.enis_of(&b)[1], eni);
 }
@@ -394,6 +389,34 @@ fn an_attachment_that_is_deleted_with_its_instance_can_be_kept() {
     net.report(&instance, InstanceOutcome::Terminated);
     assert_eq!(net.lab.get(&describe(&kept), "status"), "available");
     assert!(net.lab.refusal(&describe(&dropped)).starts_with("InvalidNetworkInterfaceID.NotFound: "));
+}
+
+#[test]
+fn a_detached_attachment_is_found_by_its_id_for_ten_seconds() {
+    let mut net = Net::new();
+    let (eni, instance) = (net.eni(&net.subnet.clone()), net.running("t3.micro"));
+    let attachment = net.attach(&eni, &instance, 1);
+    let by_id = format!(
+        "Action=DescribeNetworkInterfaces&Filter.1.Name=attachment.attachment-id&Filter.1.Value.1={attachment}"
+    );
+    assert_eq!(net.lab.all(&by_id, "status"), ["attached", "in-use"]);
+    net.lab.xml(&format!("Action=DetachNetworkInterface&AttachmentId={attachment}"));
+    let read = net.lab.xml(&by_id);
+    assert_eq!(values(&read, "status"), ["detached", "available"]);
+    assert_eq!(
+        (values(&read, "attachmentId"), values(&read, "instanceId")),
+        (vec![attachment.clone()], vec![instance.clone()])
+    );
+    assert!(values(&net.lab.xml(&describe(&eni)), "attachmentId").is_empty(), "by its own id it is just free");
+    let of_instance =
+        format!("Action=DescribeNetworkInterfaces&Filter.1.Name=attachment.instance-id&Filter.1.Value.1={instance}");
+    assert_eq!(net.lab.all(&of_instance, "deviceIndex"), ["0"]);
+    let second = net.attach(&eni, &instance, 1);
+    assert!(net.lab.all(&by_id, "status").is_empty(), "a new attachment takes its place");
+    net.lab.xml(&format!("Action=DetachNetworkInterface&AttachmentId={second}"));
+    net.lab.now = net.lab.now.plus_secs(10);
+    let by_id = by_id.replace(&attachment, &second);
+    assert!(net.lab.all(&by_id, "status").is_empty(), "too late");
 }
 
 // === Listing ===

@@ -87,6 +87,19 @@ pub(super) fn attachment_shape(world: &World, attachment: &EniAttachment) -> sha
     }
 }
 
+/// How long a detached attachment can still be found by its id.
+const DETACHED_SECS: u64 = 10;
+
+/// The ENI's last attachment as `detached`, for whoever looks for it by its id soon after it ended.
+pub(super) fn detached_shape(ctx: &Context<'_>, eni: &Eni) -> Option<shapes::NetworkInterfaceAttachment> {
+    let last = eni.last_attachment.as_ref().filter(|_| eni.attachment.is_none())?;
+    let is_fresh = ctx.now < last.detached_at.plus_secs(DETACHED_SECS);
+    is_fresh.then(|| shapes::NetworkInterfaceAttachment {
+        status: Some("detached".to_owned()),
+        ..attachment_shape(ctx.world(), &last.attachment)
+    })
+}
+
 /// `attaching` until the instance's first start is done; after that every attachment is there when it is shown.
 pub(crate) fn attachment_status(world: &World, attachment: &EniAttachment) -> &'static str {
     let instance = world.instance(attachment.instance);

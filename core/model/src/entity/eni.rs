@@ -29,6 +29,9 @@ pub struct Eni {
     pub groups: Vec<SecurityGroupId>,
     pub source_dest_check: bool,
     pub attachment: Option<EniAttachment>,
+    /// Clients look for it by its id to learn that a detachment is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_attachment: Option<LastAttachment>,
     pub connection_tracking: ConnectionTracking,
     pub created_at: Timestamp,
     pub tags: Tags,
@@ -43,6 +46,13 @@ pub struct EniAttachment {
     pub network_card_index: u32,
     pub attached_at: Timestamp,
     pub delete_on_termination: bool,
+}
+
+/// An attachment that is no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastAttachment {
+    pub attachment: EniAttachment,
+    pub detached_at: Timestamp,
 }
 
 /// Idle timeouts, in seconds, where the user has set them (EC2 `ConnectionTrackingSpecification`).
