@@ -9,8 +9,8 @@ use gp_catalog::{EnaSupport, Hypervisor, InstanceType, NetworkCard, catalog};
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{
     DefaultConnectionTrackingConfiguration, DescribeInstanceTypeOfferingsRequest, DescribeInstanceTypeOfferingsResult,
-    DescribeInstanceTypesRequest, DescribeInstanceTypesResult, EfaInfo, InstanceTypeInfo, InstanceTypeOffering,
-    MemoryInfo, NetworkCardInfo, NetworkInfo, PlacementGroupInfo, ProcessorInfo, Tag, VCpuInfo,
+    DescribeInstanceTypesRequest, DescribeInstanceTypesResult, EbsInfo, EfaInfo, InstanceTypeInfo,
+    InstanceTypeOffering, MemoryInfo, NetworkCardInfo, NetworkInfo, PlacementGroupInfo, ProcessorInfo, Tag, VCpuInfo,
 };
 
 impl Tagged for InstanceTypeInfo {
@@ -32,9 +32,19 @@ macro_rules! network {
     };
 }
 
+/// A filter on a member of the part on volumes.
+macro_rules! ebs {
+    ($member:ident) => {
+        |kind| one(&kind.ebs_info.as_ref().and_then(|ebs| ebs.$member.clone()))
+    };
+}
+
 const TYPE_FILTERS: &[Filter<InstanceTypeInfo>] = &[
     ("bare-metal", |kind| one(&kind.bare_metal)),
     ("burstable-performance-supported", |kind| one(&kind.burstable_performance_supported)),
+    ("ebs-info.ebs-optimized-support", ebs!(ebs_optimized_support)),
+    ("ebs-info.encryption-support", ebs!(encryption_support)),
+    ("ebs-info.nvme-support", ebs!(nvme_support)),
     ("current-generation", |kind| one(&kind.current_generation)),
     ("free-tier-eligible", |kind| one(&kind.free_tier_eligible)),
     ("hibernation-supported", |kind| one(&kind.hibernation_supported)),
@@ -118,6 +128,7 @@ fn shape(kind: &InstanceType) -> InstanceTypeInfo {
         }),
         v_cpu_info: Some(VCpuInfo { default_v_cpus: Some(kind.vcpus.into()), ..Default::default() }),
         memory_info: Some(MemoryInfo { size_in_mi_b: i64::try_from(kind.memory_mib).ok() }),
+        ebs_info: Some(no_volumes()),
         network_info: Some(network_info(kind)),
         placement_group_info: Some(PlacementGroupInfo {
             supported_strategies: kind.placement_strategies.iter().map(|strategy| strategy.name().to_owned()).collect(),
@@ -126,6 +137,17 @@ fn shape(kind: &InstanceType) -> InstanceTypeInfo {
         burstable_performance_supported: Some(kind.burstable),
         dedicated_hosts_supported: Some(false),
         supported_in_region: Some(true),
+        ..Default::default()
+    }
+}
+
+/// There are no volumes. The part is there all the same, since Terraform's look-up of a type needs it.
+fn no_volumes() -> EbsInfo {
+    let unsupported = || Some("unsupported".to_owned());
+    EbsInfo {
+        ebs_optimized_support: unsupported(),
+        encryption_support: unsupported(),
+        nvme_support: unsupported(),
         ..Default::default()
     }
 }
@@ -226,6 +248,7 @@ mod tests {
             ("defaultVCpus", "1"),
             ("burstablePerformanceSupported", "true"),
             ("hypervisor", "xen"),
+            ("nvmeSupport", "unsupported"),
         ] {
             assert_eq!(values(&xml, element).first().map(String::as_str), Some(want), "{element}");
         }
