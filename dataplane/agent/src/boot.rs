@@ -3,6 +3,7 @@
 use crate::config::{AgentConfig, InstancePlace};
 use crate::error::AgentError;
 use crate::plumbing::{EniPlan, Plumbing};
+use gp_linux::Cgroups;
 use gp_model::{HostnameType, Instance, Region, World};
 use gp_sandbox::{InstanceRunner, Running, SandboxRunner, SandboxSpec};
 use std::time::Duration;
@@ -61,7 +62,7 @@ impl BootPlan {
         });
         match started {
             Ok(running) => {
-                std::fs::write(&self.place.first_boot_done, "").map_err(file)?;
+                self.place.record_first_boot().map_err(file)?;
                 Ok(running)
             }
             Err(error) => {
@@ -83,8 +84,10 @@ pub fn eni_plans(world: &World, instance: &Instance) -> Vec<EniPlan> {
 /// # Errors
 /// Its processes, control group or files can't be removed.
 pub fn end(running: Option<&Running>, place: &InstancePlace, remove: bool) -> Result<(), AgentError> {
-    if let Some(running) = running {
-        SandboxRunner.stop(running, if remove { TERMINATE_GRACE } else { STOP_GRACE })?;
+    match running {
+        Some(running) => SandboxRunner.stop(running, if remove { TERMINATE_GRACE } else { STOP_GRACE })?,
+        // A process that was killed while it booted the instance leaves a control group that no record tells of.
+        None => drop(Cgroups::detect()?.remove(&place.cgroup)?),
     }
     let file = |source| AgentError::File { what: format!("removing {}", place.run.display()), source };
     match std::fs::remove_dir_all(&place.run) {

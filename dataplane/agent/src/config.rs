@@ -79,6 +79,14 @@ impl InstancePlace {
         std::fs::write(self.boot_file(), boot.to_string())
     }
 
+    /// Says that user data has been run: it is not run again.
+    ///
+    /// # Errors
+    /// The data directory can't be written.
+    pub fn record_first_boot(&self) -> std::io::Result<()> {
+        std::fs::write(&self.first_boot_done, "")
+    }
+
     fn boot_file(&self) -> PathBuf {
         self.run.join("boot")
     }

@@ -123,6 +123,10 @@ impl Reconciler {
         let place = self.config.instance(instance.id);
         let running = gp_sandbox::adopt(&place.run)?;
         let boot = place.recorded_boot()?;
+        // The former process may have ended between the boot and this record of it.
+        if let Err(error) = place.record_first_boot() {
+            warn!(instance = %instance.id, %error, "its first boot can't be recorded");
+        }
         let mut enis = BTreeMap::new();
         let netns = running.netns().ok()?;
         for plan in boot::eni_plans(world, instance) {
