@@ -149,6 +149,10 @@ shared_structs! {
         pub opener_tcp_flags: u8,
         /// OR of the TCP flags seen in the other direction.
         pub answer_tcp_flags: u8,
-        pub reserved: [u8; 5],
+        /// Packets seen in the opener's direction; 255 stands for more.
+        pub opener_packets: u8,
+        /// Packets seen in the other direction; 255 stands for more.
+        pub answer_packets: u8,
+        pub reserved: [u8; 3],
     }
 }

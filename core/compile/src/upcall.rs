@@ -10,7 +10,7 @@ pub enum Cause {
     /// The fast path doesn't parse it: ARP, neighbour discovery, ICMP errors, fragments, extension
     /// headers, whatever is malformed.
     Slow,
-    /// A SYN on a flow that has seen FIN or RST: the connection may be a new one.
+    /// A SYN on a flow that is delivered: the connection may be a new one.
     Reopen,
 }
 

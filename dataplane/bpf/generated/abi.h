@@ -122,7 +122,9 @@ struct gp_connection_value {
 	__u8 opened_by;
 	__u8 opener_tcp_flags;
 	__u8 answer_tcp_flags;
-	__u8 reserved[5];
+	__u8 opener_packets;
+	__u8 answer_packets;
+	__u8 reserved[3];
 };
 _Static_assert(sizeof(struct gp_connection_value) == 24, "size of struct gp_connection_value");
 _Static_assert(__builtin_offsetof(struct gp_connection_value, created_ns) == 0, "offset of struct gp_connection_value.created_ns");
@@ -130,4 +132,6 @@ _Static_assert(__builtin_offsetof(struct gp_connection_value, last_seen_ns) == 8
 _Static_assert(__builtin_offsetof(struct gp_connection_value, opened_by) == 16, "offset of struct gp_connection_value.opened_by");
 _Static_assert(__builtin_offsetof(struct gp_connection_value, opener_tcp_flags) == 17, "offset of struct gp_connection_value.opener_tcp_flags");
 _Static_assert(__builtin_offsetof(struct gp_connection_value, answer_tcp_flags) == 18, "offset of struct gp_connection_value.answer_tcp_flags");
-_Static_assert(__builtin_offsetof(struct gp_connection_value, reserved) == 19, "offset of struct gp_connection_value.reserved");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, opener_packets) == 19, "offset of struct gp_connection_value.opener_packets");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, answer_packets) == 20, "offset of struct gp_connection_value.answer_packets");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, reserved) == 21, "offset of struct gp_connection_value.reserved");

@@ -9,11 +9,13 @@
 #define GP_TCP_RST 0x04
 #define GP_TCP_ACK 0x10
 
-/* Does this packet ask for a new connection where the flow's old one has ended? */
+/* May this packet ask for a new connection, by the tuple of one that lets it pass? Whether that one has ended, its
+ * other direction tells as well: user space looks at both.
+ */
 static __always_inline int gp_flow_reopens(const struct gp_flow_value *flow, const struct gp_packet *packet)
 {
 	return (packet->tcp_flags & (GP_TCP_SYN | GP_TCP_ACK | GP_TCP_RST)) == GP_TCP_SYN &&
-	       (flow->tcp_flags & (GP_TCP_FIN | GP_TCP_RST));
+	       flow->action == GP_ACTION_DELIVER;
 }
 
 /* Packets that the frame is on the wire. */

@@ -7,7 +7,7 @@ use crate::clock::Now;
 use gp_abi::{ConnectionKey, ConnectionValue};
 use gp_compile::{connection_key, connection_of};
 use gp_model::{ConnectionTracking, EniId};
-use gp_trace::{Activity, Connection};
+use gp_trace::{Activity, Connection, DirectionActivity};
 use gp_wire::{FiveTuple, TcpFlags};
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ pub(crate) struct Tracked {
     pub created_ns: u64,
     pub last_seen_ns: u64,
     /// Packets and TCP flags by direction. The packets are those of the busiest flow entry that there was, which is
-    /// enough to tell one exchange from a stream; they are not kept over a restart, since the flow entries are.
+    /// enough to tell one exchange from a stream.
     pub activity: Activity,
 }
 
@@ -40,6 +40,19 @@ impl Tracked {
         side.tcp_flags = TcpFlags(side.tcp_flags.0 | tcp_flags);
     }
 
+    /// Takes notice of one packet that no flow entry counts.
+    pub fn note_one(&mut self, tuple: &FiveTuple, tcp_flags: u8, now_ns: u64) {
+        let is_forward = *tuple == self.connection.tuple;
+        let side = if is_forward { self.activity.forward } else { self.activity.reverse };
+        self.note(tuple, side.packets + 1, tcp_flags, now_ns);
+    }
+
+    /// Has it seen FIN or RST, from either end?
+    pub fn is_closing(&self) -> bool {
+        let Activity { forward, reverse } = self.activity;
+        (forward.tcp_flags.0 | reverse.tcp_flags.0) & (TcpFlags::FIN | TcpFlags::RST) != 0
+    }
+
     /// Has nothing been heard of it for longer than its kind may be silent?
     pub fn is_idle(&self, settings: &ConnectionTracking, now: Now) -> bool {
         let allowed = gp_trace::idle_timeout_secs(self.connection.tuple.protocol, &self.activity, settings);
@@ -55,7 +68,9 @@ impl Tracked {
             opened_by,
             opener_tcp_flags: self.activity.forward.tcp_flags.0,
             answer_tcp_flags: self.activity.reverse.tcp_flags.0,
-            reserved: [0; 5],
+            opener_packets: u8::try_from(self.activity.forward.packets).unwrap_or(u8::MAX),
+            answer_packets: u8::try_from(self.activity.reverse.packets).unwrap_or(u8::MAX),
+            reserved: [0; 3],
         };
         (key, value)
     }
@@ -65,8 +80,9 @@ impl Tracked {
         let (eni, connection) = connection_of(key, value)?;
         let mut tracked = Self::new(connection, value.created_ns);
         tracked.last_seen_ns = value.last_seen_ns;
-        tracked.activity.forward.tcp_flags = TcpFlags(value.opener_tcp_flags);
-        tracked.activity.reverse.tcp_flags = TcpFlags(value.answer_tcp_flags);
+        let side = |packets: u8, flags| DirectionActivity { packets: packets.into(), tcp_flags: TcpFlags(flags) };
+        tracked.activity.forward = side(value.opener_packets, value.opener_tcp_flags);
+        tracked.activity.reverse = side(value.answer_packets, value.answer_tcp_flags);
         Some((eni, tracked))
     }
 }
@@ -165,8 +181,8 @@ mod tests {
     fn a_connection_survives_the_way_through_the_kernels_copy() {
         let eni = EniId::from_bits(9);
         let mut tracked = Tracked::new(echo(), 5);
-        tracked.note(&echo().tuple, 0, 2, 10);
-        tracked.note(&echo().tuple.reversed(), 0, 0x12, 8);
+        tracked.note(&echo().tuple, 7, 2, 10);
+        tracked.note(&echo().tuple.reversed(), 1, 0x12, 8);
         let (key, value) = tracked.record(eni);
         assert_eq!(Tracked::from_record(&key, &value), Some((eni, tracked)));
         assert_eq!((tracked.created_ns, tracked.last_seen_ns), (5, 10));

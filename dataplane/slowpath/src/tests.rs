@@ -266,6 +266,86 @@ fn a_tuple_that_is_used_again_is_judged_again() {
     host.send("c > w tcp 4000:80 rst");
     host.change("sg web a");
     assert_eq!(host.send("c > w tcp 4000:80 syn"), Seen::Upcall(Cause::Reopen, INGRESS));
+    assert_eq!(host.send("c > w tcp 4000:80 syn"), Seen::Hit(INGRESS));
+}
+
+#[test]
+fn packets_that_are_never_cached_keep_a_connection_alive_too() {
+    let mut host = web();
+    host.change("sg web a in udp 53 from 10.0.0.0/8");
+    host.send("c > w udp 4000:53 frag 0+");
+    host.change("sg web a");
+    for round in 0..6 {
+        host.wait(20);
+        assert_eq!(host.send("c > w udp 4000:53 frag 0+").fate(), delivered(&host, "w"), "round {round}");
+        host.engine.expire(host.now).unwrap();
+    }
+    assert_eq!(host.restart(), (0, 2));
+    host.engine.expire(host.now).unwrap();
+    assert_eq!(host.connections(), 2, "the next process knows of them, too");
+}
+
+#[test]
+fn a_restart_keeps_the_timeout_of_a_stream() {
+    let mut host = web();
+    host.change("sg web a in udp 53 from 10.0.0.0/8");
+    for _ in 0..3 {
+        host.send("c > w udp 4000:53");
+        host.send("w > c udp 53:4000");
+    }
+    host.wait(70);
+    host.engine.expire(host.now).unwrap();
+    assert_eq!((host.flows(), host.connections()), (0, 2), "a stream may be silent for 180 s");
+    host.restart();
+    host.engine.expire(host.now).unwrap();
+    assert_eq!(host.connections(), 2);
+    host.wait(111);
+    host.engine.expire(host.now).unwrap();
+    assert_eq!(host.connections(), 0);
+}
+
+#[test]
+fn a_tuple_that_its_far_end_has_reset_is_judged_again() {
+    let mut host = web();
+    host.send("c > w tcp 4000:80 syn");
+    host.send("w > c tcp 80:4000 rst+ack");
+    assert_eq!(host.send("c > w tcp 4000:80 syn").fate(), delivered(&host, "w"));
+    host.send("w > c tcp 80:4000 syn+ack");
+    host.send("c > w tcp 4000:80 ack");
+    host.wait(300);
+    host.engine.expire(host.now).unwrap();
+    assert_eq!(host.connections(), 2, "the new connection has not been reset");
+    host.send("w > c tcp 80:4000 rst+ack");
+    host.change("sg web a");
+    assert_eq!(host.send("c > w tcp 4000:80 syn").fate(), INGRESS);
+}
+
+#[test]
+fn a_syn_that_is_sent_again_finds_its_connection() {
+    let mut host = web();
+    host.send("c > w tcp 4000:80 syn");
+    host.change("sg web a");
+    assert_eq!(host.send("c > w tcp 4000:80 syn").fate(), delivered(&host, "w"));
+    host.send("w > c tcp 80:4000 syn+ack");
+    assert_eq!(host.send("c > w tcp 4000:80 syn").fate(), delivered(&host, "w"));
+    assert_eq!(host.send("c > w tcp 4000:80 ack"), Seen::Hit(delivered(&host, "w")));
+}
+
+#[test]
+fn what_a_sweep_has_read_of_an_ended_connection_says_nothing_of_the_next_one() {
+    let mut host = web();
+    host.send("c > w tcp 4000:80 syn");
+    host.send("w > c tcp 80:4000 syn+ack");
+    host.send("c > w tcp 4000:80 rst");
+    let read_by_a_sweep: Vec<_> = host.kernel.tables().flows.iter().map(|(key, value)| (*key, *value)).collect();
+    host.wait(1);
+    host.send("c > w tcp 4000:80 syn");
+    host.send("w > c tcp 80:4000 syn+ack");
+    host.send("c > w tcp 4000:80 ack");
+    host.engine.work(host.now, |work| read_by_a_sweep.iter().for_each(|(key, value)| work.note(key, value, false)));
+    host.wait(300);
+    host.engine.expire(host.now).unwrap();
+    assert_eq!(host.connections(), 2);
 }
 
 #[test]

@@ -10,11 +10,11 @@ use crate::engine::{Engine, Work, key_at, plain_packet};
 use crate::kernel::{Kernel, KernelError};
 use crate::ports::Port;
 use bytemuck::Zeroable;
-use gp_abi::{FlowKey, FlowValue};
+use gp_abi::{ConnectionKey, ConnectionValue, FlowKey, FlowValue};
 use gp_compile::{Cause, FlowEntry, Upcall, rewrite, tuple_of};
 use gp_model::{EniId, Mac, World};
 use gp_trace::{Component, Connection, DropReason, Effect, LocalService, Path, TraceError, Verdict, trace};
-use gp_wire::{FiveTuple, IpPacket, Packet, Transport, icmp, protocol};
+use gp_wire::{FiveTuple, IpPacket, Packet, TcpFlags, Transport, icmp, protocol};
 use std::net::IpAddr;
 
 const ETHERNET_HEADER_BYTES: usize = 14;
@@ -26,6 +26,9 @@ const FLOWS_OF_ENI_MAX: usize = 1 << 17;
 /// cost seconds exactly when there is a flood.
 const EVICTION_SAMPLE: usize = 256;
 const EVICTED_AT_ONCE: usize = 64;
+
+/// By how much the fast path's clock, which ticks a hundred times a second or more, may lag behind ours.
+const CLOCK_LAG_NS: u64 = 20_000_000;
 
 /// What became of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +75,7 @@ impl<K: Kernel> Work<'_, K> {
         if let Packet::Ip(ip) = &mut packet {
             self.state.fragments.complete(port.eni, ip, self.now);
             if upcall.cause == Cause::Reopen {
-                self.close(&world, &port, &ip.tuple);
+                self.close_if_ended(&world, &port, &ip.tuple);
             }
         }
         match trace(&world, &self.state.connections, port.eni, &packet, self.now.wall) {
@@ -90,6 +93,10 @@ impl<K: Kernel> Work<'_, K> {
 
     /// Carries a path out.
     fn follow(&mut self, world: &World, port: &Port, packet: &Packet, path: &Path, frame: &mut [u8]) -> Fate {
+        if let (Packet::Ip(ip), Verdict::Deliver { eni, .. }) = (packet, path.verdict()) {
+            self.note_packet(port.eni, ip);
+            self.note_packet(*eni, ip);
+        }
         if let Err(reason) = self.open_connections(world, path, packet) {
             return Fate::Dropped(reason);
         }
@@ -155,7 +162,8 @@ impl<K: Kernel> Work<'_, K> {
 
     fn open_connection(&mut self, eni: EniId, connection: Connection, packet: &Packet) -> Result<(), DropReason> {
         let mut tracked = Tracked::new(connection, self.now.monotonic_ns);
-        tracked.note(&connection.tuple, 1, tcp_flags(packet), self.now.monotonic_ns);
+        let flags = if let Packet::Ip(ip) = packet { tcp_flags(ip) } else { 0 };
+        tracked.note(&connection.tuple, 1, flags, self.now.monotonic_ns);
         let (key, value) = tracked.record(eni);
         match self.kernel.insert_connection(&key, &value) {
             Ok(()) => {}
@@ -256,17 +264,36 @@ impl<K: Kernel> Work<'_, K> {
         }
     }
 
-    /// Forgets a connection that has ended, in both directions and at both ENIs: its tuple is being used again.
-    fn close(&mut self, world: &World, port: &Port, tuple: &FiveTuple) {
+    /// Forgets the connection of a tuple that is being used again, in both directions and at both ENIs, if one of its
+    /// ends has closed it. Else the packet is just a SYN that was sent again.
+    fn close_if_ended(&mut self, world: &World, port: &Port, tuple: &FiveTuple) {
         let peer = holder(world, port.eni, tuple.dst).and_then(|eni| self.state.ports.get(eni).cloned());
-        for (port, tuple) in [(Some(port.clone()), *tuple), (peer, tuple.reversed())] {
-            let Some(port) = port else { continue };
-            if let Some(key) = key_at(&port, tuple) {
-                self.remove_flow(&key);
+        let ends: Vec<_> = [(Some(port.clone()), *tuple), (peer, tuple.reversed())]
+            .into_iter()
+            .filter_map(|(port, tuple)| Some((port?, tuple)))
+            .collect();
+        let mut has_ended = false;
+        for (port, tuple) in &ends {
+            let Some(key) = key_at(port, *tuple) else { continue };
+            if let Ok(Some(value)) = self.kernel.flow(&key) {
+                self.note(&key, &value, false);
+                has_ended |= value.tcp_flags & (TcpFlags::FIN | TcpFlags::RST) != 0;
             }
-            if let Some(tracked) = self.state.connections.remove(port.eni, &tuple) {
-                self.remove_record(port.eni, &tracked);
-            }
+        }
+        has_ended |= ends.iter().any(|(port, tuple)| {
+            self.state.connections.get(port.eni, tuple).is_some_and(crate::connections::Tracked::is_closing)
+        });
+        if has_ended {
+            ends.iter().for_each(|(port, tuple)| self.close(port, tuple));
+        }
+    }
+
+    fn close(&mut self, port: &Port, tuple: &FiveTuple) {
+        if let Some(key) = key_at(port, *tuple) {
+            self.remove_flow(&key);
+        }
+        if let Some(tracked) = self.state.connections.remove(port.eni, tuple) {
+            self.remove_record(port.eni, &tracked);
         }
     }
 
@@ -280,14 +307,31 @@ impl<K: Kernel> Work<'_, K> {
         for ifindex in [key.ifindex, value.out_ifindex] {
             let Some(eni) = self.state.ports.at(ifindex).map(|port| port.eni) else { continue };
             let Some(tracked) = self.state.connections.get_mut(eni, &tuple) else { continue };
+            // A sweep may have read the entry of a connection that has since ended, and of whose tuple this is the next.
+            if value.last_seen_ns.saturating_add(CLOCK_LAG_NS) < tracked.created_ns {
+                continue;
+            }
             tracked.note(&tuple, value.packets, value.tcp_flags, value.last_seen_ns);
             if is_final {
                 // From now on only the connection's own record tells.
                 let (key, value) = tracked.record(eni);
-                if let Err(error) = self.kernel.insert_connection(&key, &value) {
-                    self.failed("keep a connection", &error);
-                }
+                self.keep(&key, &value);
             }
+        }
+    }
+
+    /// Takes notice of a packet that the slow path carries on by itself, at a connection that was there before it: of
+    /// packets that are never cached no flow entry will tell.
+    fn note_packet(&mut self, eni: EniId, packet: &IpPacket) {
+        let Some(tracked) = self.state.connections.get_mut(eni, &packet.tuple) else { return };
+        tracked.note_one(&packet.tuple, tcp_flags(packet), self.now.monotonic_ns);
+        let (key, value) = tracked.record(eni);
+        self.keep(&key, &value);
+    }
+
+    fn keep(&mut self, key: &ConnectionKey, value: &ConnectionValue) {
+        if let Err(error) = self.kernel.insert_connection(key, value) {
+            self.failed("keep a connection", &error);
         }
     }
 }
@@ -311,11 +355,9 @@ pub(crate) fn holder(world: &World, from: EniId, address: IpAddr) -> Option<EniI
     holder.map(|eni| eni.id)
 }
 
-fn tcp_flags(packet: &Packet) -> u8 {
-    match packet {
-        Packet::Ip(IpPacket { transport: Transport::Tcp { flags }, tuple, .. }) if tuple.protocol == protocol::TCP => {
-            flags.0
-        }
+fn tcp_flags(packet: &IpPacket) -> u8 {
+    match packet.transport {
+        Transport::Tcp { flags } if packet.tuple.protocol == protocol::TCP => flags.0,
         _ => 0,
     }
 }

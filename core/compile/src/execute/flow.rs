@@ -2,12 +2,13 @@
 
 use super::Gso;
 use super::parse::Parsed;
-use gp_abi::FlowValue;
+use gp_abi::{ACTION_DELIVER, FlowValue};
 use gp_wire::TcpFlags;
 
-/// Does this packet ask for a new connection where the flow's old one has ended?
+/// May this packet ask for a new connection, by the tuple of one that lets it pass? Whether that one has ended, its other
+/// direction tells as well: user space looks at both.
 pub(super) fn reopens(flow: &FlowValue, tcp_flags: u8) -> bool {
-    TcpFlags(tcp_flags).opens() && flow.tcp_flags & (TcpFlags::FIN | TcpFlags::RST) != 0
+    TcpFlags(tcp_flags).opens() && flow.action == ACTION_DELIVER
 }
 
 /// One frame as it counts on the wire.

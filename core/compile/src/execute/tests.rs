@@ -112,7 +112,7 @@ fn a_drop_entry_drops_and_counts() {
 }
 
 #[test]
-fn a_syn_on_an_ended_flow_goes_up_and_other_packets_do_not() {
+fn a_syn_on_a_delivering_flow_goes_up_and_other_packets_do_not() {
     let mut maps = maps_with(deliver());
     execute(&mut maps, &mut tcp(FIN_ACK, 0), &arrival());
     assert_eq!(execute(&mut maps, &mut tcp(ACK, 0), &arrival()), Outcome::Deliver { out_ifindex: 9 });
