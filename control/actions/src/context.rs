@@ -158,3 +158,15 @@ pub fn refuse_unsupported(given: &[(&str, bool)]) -> Result<(), ApiError> {
         None => Ok(()),
     }
 }
+
+/// Refuses a public address for an ENI.
+///
+/// # Errors
+/// `UnsupportedOperation`.
+pub fn refuse_public_address(parameter: &str, wanted: Option<bool>) -> Result<(), ApiError> {
+    if wanted != Some(true) {
+        return Ok(());
+    }
+    let message = format!("{parameter} cannot be true: Groundplane has no public IPv4 addresses yet.");
+    Err(ApiError::unsupported(message))
+}

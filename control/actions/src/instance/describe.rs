@@ -31,13 +31,14 @@ pub(super) fn described(ctx: &Context<'_>, instance: &Instance) -> Described {
         reservation: instance.reservation.to_string(),
         owner: instance.owner.to_string(),
         instance: view::instance(ctx, instance),
+        enis: ctx.world().enis_of_instance(instance.id),
     }
 }
 
 /// Instances of one launch stand together; they come in that order.
 pub(super) fn reservations(described: Vec<Described>) -> Vec<Reservation> {
     let mut reservations: Vec<Reservation> = Vec::new();
-    for Described { reservation, owner, instance } in described {
+    for Described { reservation, owner, instance, .. } in described {
         match reservations.last_mut().filter(|last| last.reservation_id.as_ref() == Some(&reservation)) {
             Some(last) => last.instances.push(instance),
             None => reservations.push(Reservation {

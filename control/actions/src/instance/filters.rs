@@ -2,13 +2,16 @@
 
 use crate::filter::{Filter, Tagged, each, one};
 use gp_ec2::shapes::{Instance, InstanceNetworkInterface, InstanceNetworkInterfaceAttachment, Tag};
+use gp_model::Eni;
+use std::sync::Arc;
 
-/// An instance with what its reservation adds to it.
+/// An instance with what its reservation adds to it, and what only filters show of its ENIs.
 #[derive(Debug, Clone)]
 pub(super) struct Described {
     pub(super) reservation: String,
     pub(super) owner: String,
     pub(super) instance: Instance,
+    pub(super) enis: Vec<Arc<Eni>>,
 }
 
 impl Described {
@@ -134,6 +137,8 @@ pub(super) const FILTERS: &[Filter<Described>] = &[
     ("network-interface.owner-id", eni!(owner_id)),
     ("network-interface.private-dns-name", eni!(private_dns_name)),
     ("network-interface.private-ip-address", eni!(private_ip_address)),
+    ("network-interface.requester-id", |d| each(&d.enis, |eni| eni.requester.clone())),
+    ("network-interface.requester-managed", |d| each(&d.enis, |eni| Some(eni.requester_managed))),
     ("network-interface.source-dest-check", eni!(source_dest_check)),
     ("network-interface.status", eni!(status)),
     ("network-interface.subnet-id", eni!(subnet_id)),

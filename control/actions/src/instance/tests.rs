@@ -527,6 +527,8 @@ fn instances_are_filtered_paged_and_grouped() {
     };
     let eni = net.enis_of(&running).remove(0);
     for (filter, value, want) in [
+        ("network-interface.requester-managed", "false", 5),
+        ("network-interface.requester-id", "111122223333", 5),
         ("instance-state-name", "running", 1),
         ("instance-state-code", "0", 4),
         ("instance-type", "t3.*", 4),

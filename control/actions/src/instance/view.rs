@@ -3,6 +3,7 @@
 use super::metadata_options;
 use super::state::state_shape;
 use crate::network_interface::{attachment_status, group_identifiers, private_dns_name, private_domain, wire_time};
+use crate::subnet::hostname_type;
 use crate::tag_spec::tag_list;
 use crate::{Context, image};
 use gp_ec2::shapes;
@@ -109,13 +110,7 @@ fn placement(ctx: &Context<'_>, instance: &Instance) -> shapes::Placement {
 
 fn dns_options(subnet: &Subnet) -> shapes::PrivateDnsNameOptionsResponse {
     shapes::PrivateDnsNameOptionsResponse {
-        hostname_type: Some(
-            match subnet.hostname_type {
-                HostnameType::IpName => "ip-name",
-                HostnameType::ResourceName => "resource-name",
-            }
-            .to_owned(),
-        ),
+        hostname_type: Some(hostname_type(subnet.hostname_type).to_owned()),
         enable_resource_name_dns_a_record: Some(subnet.resource_name_dns_a_record),
         enable_resource_name_dns_aaaa_record: Some(subnet.resource_name_dns_aaaa_record),
     }

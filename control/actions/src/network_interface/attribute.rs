@@ -3,7 +3,7 @@
 use super::create::check_description;
 use super::{connection_tracking, resolve_groups, view};
 use crate::Context;
-use crate::context::refuse_unsupported;
+use crate::context::{refuse_public_address, refuse_unsupported};
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{
     AttributeBooleanValue, AttributeValue, DescribeNetworkInterfaceAttributeRequest,
@@ -51,9 +51,9 @@ pub(crate) fn modify_attribute(
     refuse_unsupported(&[
         ("EnaSrdSpecification", srd.is_some_and(|srd| srd.ena_srd_enabled == Some(true))),
         ("EnablePrimaryIpv6", request.enable_primary_ipv6 == Some(true)),
-        ("AssociatePublicIpAddress", request.associate_public_ip_address == Some(true)),
         ("AssociatedSubnetId", !request.associated_subnet_ids.is_empty()),
     ])?;
+    refuse_public_address("AssociatePublicIpAddress", request.associate_public_ip_address)?;
     check_one_attribute(request)?;
     let mut edited = (*eni).clone();
     if let Some(description) = request.description.as_ref() {

@@ -1,7 +1,7 @@
 //! ModifySubnetAttribute.
 
 use crate::Context;
-use crate::context::refuse_unsupported;
+use crate::context::{refuse_public_address, refuse_unsupported};
 use gp_ec2::{ApiError, shapes};
 use gp_model::{HostnameType, Subnet};
 
@@ -17,10 +17,7 @@ pub(crate) fn modify_attribute(
     let subnet = ctx.subnet(request.subnet_id.as_deref().unwrap_or_default())?;
     check_one(request)?;
     let on = |value: &Option<shapes::AttributeBooleanValue>| value.as_ref().and_then(|value| value.value);
-    if on(&request.map_public_ip_on_launch) == Some(true) {
-        let message = "MapPublicIpOnLaunch cannot be true: Groundplane has no public IPv4 addresses yet.";
-        return Err(ApiError::unsupported(message));
-    }
+    refuse_public_address("MapPublicIpOnLaunch", on(&request.map_public_ip_on_launch))?;
     refuse_unsupported(&[
         ("MapCustomerOwnedIpOnLaunch", on(&request.map_customer_owned_ip_on_launch) == Some(true)),
         ("CustomerOwnedIpv4Pool", request.customer_owned_ipv4_pool.is_some()),

@@ -129,7 +129,8 @@ pub(super) fn ipv6_association(cidr: &SubnetIpv6Cidr, state: &str) -> shapes::Su
     }
 }
 
-fn hostname_type(hostname_type: HostnameType) -> &'static str {
+/// As the API writes it.
+pub(crate) fn hostname_type(hostname_type: HostnameType) -> &'static str {
     match hostname_type {
         HostnameType::IpName => "ip-name",
         HostnameType::ResourceName => "resource-name",

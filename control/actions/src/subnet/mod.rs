@@ -11,7 +11,7 @@ pub(crate) use attribute::modify_attribute;
 pub(crate) use cidr::{associate_cidr, disassociate_cidr};
 pub(crate) use create::{create, create_default};
 pub(crate) use delete::delete;
-pub(crate) use describe::describe;
+pub(crate) use describe::{describe, hostname_type};
 pub(crate) use make::{NewSubnet, make};
 
 #[cfg(test)]

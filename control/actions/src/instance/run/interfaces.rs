@@ -2,7 +2,7 @@
 
 use super::placement::{default_subnet, named_subnet, zone};
 use crate::Context;
-use crate::context::refuse_unsupported;
+use crate::context::{refuse_public_address, refuse_unsupported};
 use crate::network_interface::{
     AddressFault, AddressLimits, AddressRequest, NewEni, NewEniError, WireAddresses, check_free, check_places,
     check_zone, connection_tracking, resolve_groups,
@@ -142,9 +142,9 @@ fn refuse_of_interface(spec: &InstanceNetworkInterfaceSpecification, count: usiz
                        interfaces.";
         return Err(combination(message.to_owned()));
     }
+    refuse_public_address("NetworkInterface.AssociatePublicIpAddress", spec.associate_public_ip_address)?;
     let srd = spec.ena_srd_specification.as_ref().and_then(|srd| srd.ena_srd_enabled);
     refuse_unsupported(&[
-        ("NetworkInterface.AssociatePublicIpAddress", spec.associate_public_ip_address == Some(true)),
         ("NetworkInterface.AssociateCarrierIpAddress", spec.associate_carrier_ip_address == Some(true)),
         ("NetworkInterface.InterfaceType", spec.interface_type.as_deref().is_some_and(|kind| kind != "interface")),
         ("NetworkInterface.PrimaryIpv6", spec.primary_ipv6 == Some(true)),
@@ -302,6 +302,18 @@ pub(super) fn check_counts(interfaces: &[Interface], most: Option<i64>) -> Resul
         }
     }
     Ok(())
+}
+
+/// The subnet of the primary ENI, which says how the instance is named.
+///
+/// # Errors
+/// `InvalidSubnetID.NotFound`.
+pub(super) fn home(ctx: &Context<'_>, interfaces: &[Interface]) -> Result<Arc<Subnet>, ApiError> {
+    match interfaces.first().map(|primary| &primary.source) {
+        Some(Source::New(new)) => Ok(new.subnet.clone()),
+        Some(Source::Existing(eni)) => ctx.subnet(&eni.subnet.to_string()),
+        None => Err(ApiError::internal("a launch without interfaces")),
+    }
 }
 
 /// Makes the ENI. A full subnet has words of its own here.

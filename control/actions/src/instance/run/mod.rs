@@ -8,6 +8,9 @@ mod launch;
 mod placement;
 mod unsupported;
 
+#[cfg(test)]
+mod tests;
+
 use super::describe::{described, reservations};
 use crate::Context;
 use gp_ec2::ApiError;
@@ -30,6 +33,7 @@ pub(crate) fn run(ctx: &mut Context<'_>, request: &RunInstancesRequest) -> Resul
     unsupported::refuse(request)?;
     let launch = Launch::check(ctx, request, tags.of("instance"))?;
     let interfaces = interfaces::plan(ctx, request, launch.kind, &tags.of("network-interface"))?;
+    unsupported::refuse_other_names(request, &*interfaces::home(ctx, &interfaces)?)?;
     interfaces::check_counts(&interfaces, request.max_count)?;
     let counts = launch::counts(ctx, request, launch.kind)?;
     let reservation = ctx.draw(ReservationId::from_bits);

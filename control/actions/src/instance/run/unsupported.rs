@@ -1,8 +1,10 @@
 //! The parameters of a launch that a sandbox can't honour. Each is refused by name, so that nothing is only recorded.
 
 use crate::context::refuse_unsupported;
+use crate::subnet::hostname_type;
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{BlockDeviceMapping, RunInstancesRequest};
+use gp_model::Subnet;
 
 /// # Errors
 /// `UnsupportedOperation` naming the parameter.
@@ -27,7 +29,6 @@ pub(super) fn refuse(request: &RunInstancesRequest) -> Result<(), ApiError> {
         ("EnclaveOptions", enclave == Some(true)),
         ("MaintenanceOptions", recovery.is_some_and(|recovery| recovery != "default")),
         ("NetworkPerformanceOptions", performance.is_some_and(|weighting| weighting != "default")),
-        ("PrivateDnsNameOptions", request.private_dns_name_options.is_some()),
         ("EnablePrimaryIpv6", request.enable_primary_ipv6 == Some(true)),
         ("SecondaryInterface", !request.secondary_interfaces.is_empty()),
         ("Operator", request.operator.is_some()),
@@ -36,6 +37,23 @@ pub(super) fn refuse(request: &RunInstancesRequest) -> Result<(), ApiError> {
         refuse_volume(mapping)?;
     }
     Ok(())
+}
+
+/// An instance is named as its subnet says; a request may say the same.
+///
+/// # Errors
+/// `UnsupportedOperation` for another name.
+pub(super) fn refuse_other_names(request: &RunInstancesRequest, subnet: &Subnet) -> Result<(), ApiError> {
+    let Some(options) = &request.private_dns_name_options else { return Ok(()) };
+    let other = |kind: &str| kind != hostname_type(subnet.hostname_type);
+    refuse_unsupported(&[
+        ("PrivateDnsNameOptions.HostnameType", options.hostname_type.as_deref().is_some_and(other)),
+        ("PrivateDnsNameOptions.EnableResourceNameDnsARecord", options.enable_resource_name_dns_a_record == Some(true)),
+        (
+            "PrivateDnsNameOptions.EnableResourceNameDnsAAAARecord",
+            options.enable_resource_name_dns_aaaa_record == Some(true),
+        ),
+    ])
 }
 
 /// The names that the images' root devices go by.

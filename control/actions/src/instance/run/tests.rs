@@ -1,0 +1,42 @@
+//! Launches whose parameters are honoured only in part.
+
+use crate::instance::testing::Net;
+use crate::testing::values;
+
+#[test]
+fn a_launch_may_say_the_names_that_its_subnet_gives_and_no_others() {
+    let mut net = Net::new();
+    let named =
+        |net: &Net, kind: &str| net.launch_form("t3.nano", &format!("&PrivateDnsNameOptions.HostnameType={kind}"));
+    let records = "&PrivateDnsNameOptions.EnableResourceNameDnsARecord";
+    assert_eq!(net.lab.get(&named(&net, "ip-name"), "hostnameType"), "ip-name");
+    let none = net.launch_form("t3.nano", &format!("{records}=false"));
+    assert_eq!(net.lab.get(&none, "enableResourceNameDnsARecord"), "false");
+    let (other, asked) = (named(&net, "resource-name"), net.launch_form("t3.nano", &format!("{records}=true")));
+    net.lab.refuses(&[
+        (&other, "UnsupportedOperation: The parameter PrivateDnsNameOptions.HostnameType is not supported"),
+        (&asked, "UnsupportedOperation: The parameter PrivateDnsNameOptions.EnableResourceNameDnsARecord is not"),
+    ]);
+    let modify = "Action=ModifySubnetAttribute&PrivateDnsHostnameTypeOnLaunch=resource-name";
+    net.lab.xml(&format!("{modify}&SubnetId={}", net.subnet));
+    let xml = net.lab.xml(&other);
+    let id = values(&xml, "instanceId").remove(0);
+    assert_eq!(values(&xml, "privateDnsName")[0], format!("{id}.ec2.internal"));
+}
+
+#[test]
+fn a_public_address_is_refused_in_plain_words() {
+    let mut net = Net::new();
+    let image = &net.image;
+    let form = format!(
+        "Action=RunInstances&MinCount=1&MaxCount=1&ImageId={image}&NetworkInterface.1.DeviceIndex=0\
+         &NetworkInterface.1.SubnetId={}&NetworkInterface.1.AssociatePublicIpAddress",
+        net.subnet
+    );
+    net.lab.refuses(&[(
+        &format!("{form}=true"),
+        "UnsupportedOperation: NetworkInterface.AssociatePublicIpAddress cannot be true: Groundplane has no public \
+         IPv4 addresses yet.",
+    )]);
+    net.lab.xml(&format!("{form}=false"));
+}
