@@ -140,6 +140,8 @@ impl Fields<'_> {
 
     fn missing(&self, member: &Member) -> ApiError {
         match self.node.name() {
+            // As AWS has been recorded to call it; its name on the wire is another.
+            "" if member.name == "ResourceId" => ApiError::missing_parameter("ResourceIdSet"),
             "" => ApiError::missing_parameter(member.name),
             place => ApiError::missing_parameter(format_args!("{place}.{}", member.name)),
         }

@@ -120,6 +120,7 @@ fn required_parameters_are_demanded() {
     let missing = |name: &str| format!("The request must contain the parameter {name}");
     refused_with("Action=DeleteVpc", "MissingParameter", &missing("vpcId"));
     refused_with("Action=TerminateInstances", "MissingParameter", &missing("instanceId"));
+    refused_with("Action=CreateTags&Tag.1.Key=a", "MissingParameter", &missing("resourceIdSet"));
     refused_with("Action=TerminateInstances&InstanceId=", "MissingParameter", &missing("instanceId"));
     let update = "Action=ModifySecurityGroupRules&GroupId=sg-1&SecurityGroupRule.1.SecurityGroupRule.IpProtocol=tcp";
     refused_with(update, "MissingParameter", &missing("securityGroupRule.1.SecurityGroupRuleId"));
