@@ -151,3 +151,25 @@ for n in range(400000):
         assert answered >= 9
     finally:
         flooding.communicate(timeout=30)
+
+
+def test_frames_of_ten_thousands_of_segments_are_refused_whole(groundplane, pair):
+    """A guest's raw socket says how its frames are to be segmented. User space would get each segment by itself."""
+    before = groundplane.status()["host"]
+    inside(
+        groundplane,
+        pair[0],
+        """
+        raw.setsockopt(263, 15, 1)  # SOL_PACKET, PACKET_VNET_HDR
+        for n in range(20):
+            tcp = struct.pack(">HHIIBBHHH", 4000 + n, 80, 1, 1, 0x50, 0x10, 1000, 0, 0) + bytes(60000)
+            # NEEDS_CSUM, GSO_TCPV4, header length, segment size, where the checksum starts and lies
+            head = struct.pack("<BBHHHH", 1, 1, 54, 1, 34, 16)
+            raw.send(head + frame(b"\\2\\0\\0\\0\\0\\1", 0x0800, ipv4("10.0.1.20", "10.0.1.10", 6, tcp)))
+            time.sleep(0.05)
+        print(json.dumps(0))
+        """,
+    )
+    after = groundplane.status()["host"]
+    assert after["drops"].get("upcall-budget", 0) - before["drops"].get("upcall-budget", 0) == 20
+    assert after["upcalls"] - before["upcalls"] < 50

@@ -37,15 +37,13 @@ static __always_inline __u64 gp_upcall_cost(struct __sk_buff *skb)
 	return skb->gso_segs ? skb->gso_segs : (skb->len + skb->gso_size - 1) / skb->gso_size;
 }
 
-/* Takes what the frame costs. Without locks: CPUs that race here can grant an upcall twice, at most one for each CPU
- * and packet.
+/* Takes what the frame costs. One that costs more than the burst never passes: a guest may ask for segments of one
+ * byte. Without locks: CPUs that race here can grant an upcall twice, at most one for each CPU and packet.
  */
 static __always_inline int gp_take_tokens(struct gp_eni_state *eni, __u64 cost)
 {
-	if (cost > eni->upcall_burst)
-		cost = eni->upcall_burst;
 	gp_refill(eni, bpf_ktime_get_coarse_ns());
-	if (cost == 0 || eni->tokens < cost)
+	if (eni->tokens < cost)
 		return 0;
 	eni->tokens -= cost;
 	return 1;
