@@ -159,10 +159,9 @@ impl Reconciler {
             InstanceState::Stopping => self.end(region, instance, Some(InstanceOutcome::Stopped), false),
             InstanceState::ShuttingDown => self.end(region, instance, Some(InstanceOutcome::Terminated), true),
             InstanceState::Stopped | InstanceState::Terminated => {
-                if matches!(self.slots.get(&instance.id), Some(Slot::Running(_))) {
+                // One that failed to boot has files, too.
+                if matches!(self.slots.get(&instance.id), Some(Slot::Running(_) | Slot::Failed { .. })) {
                     self.end(region, instance, None, instance.state == InstanceState::Terminated);
-                } else if matches!(self.slots.get(&instance.id), Some(Slot::Failed { .. })) {
-                    self.slots.remove(&instance.id);
                 }
             }
         }

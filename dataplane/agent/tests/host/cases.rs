@@ -5,7 +5,7 @@ use gp_compile::InstanceOutcome;
 use gp_linux::{NetNs, list_guest_addresses};
 use gp_model::InstanceState;
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const VPC: &str = "
     vpc a 10.0.0.0/16; subnet a1 a 10.0.1.0/24; subnet a2 a 10.0.2.0/24
@@ -238,6 +238,19 @@ pub fn a_boot_that_fails_is_reported_and_leaves_nothing() {
     place.change_instance("c", |instance| (instance.user_data, instance.boot) = (None, 2));
     place.wait_outcome("c", 2, &InstanceOutcome::Running);
     assert!(place.pings("c", "10.0.2.10"));
+}
+
+pub fn what_failed_to_boot_and_is_terminated_leaves_no_disk() {
+    let mut place = Place::prepare(VPC);
+    place.edit_instance("c", |instance| instance.user_data = Some(base64(&vec![b'#'; 2 << 20])));
+    place.start_and_fail("c");
+    assert!(place.has_files("c"), "its disk has been made");
+    place.change_instance("c", |instance| instance.state = InstanceState::Terminated);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while place.has_files("c") {
+        assert!(Instant::now() < deadline, "its files stay");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// `argv[1]` of an agent in a process of its own.

@@ -19,6 +19,10 @@ const CASES: &[Case] = &[
     ("a_flood_does_not_stop_the_neighbours", cases::a_flood_does_not_stop_the_neighbours),
     ("user_data_finds_its_network", cases::user_data_finds_its_network),
     ("a_boot_that_fails_is_reported_and_leaves_nothing", cases::a_boot_that_fails_is_reported_and_leaves_nothing),
+    (
+        "what_failed_to_boot_and_is_terminated_leaves_no_disk",
+        cases::what_failed_to_boot_and_is_terminated_leaves_no_disk,
+    ),
     ("instances_outlive_a_killed_agent", cases::instances_outlive_a_killed_agent),
     ("a_restart_cuts_no_connection", cases::a_restart_cuts_no_connection),
     ("addresses_and_interfaces_come_and_go_live", cases::addresses_and_interfaces_come_and_go_live),

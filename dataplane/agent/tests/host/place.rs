@@ -179,6 +179,12 @@ impl Place {
         links.into_iter().map(|link| link.name).collect()
     }
 
+    /// Has the instance a disk or a record of its boot?
+    pub fn has_files(&self, name: &str) -> bool {
+        let id = self.scenario.instance(name).to_string();
+        [&self.config.data_dir, &self.config.run_dir].iter().any(|dir| dir.join("instances").join(&id).exists())
+    }
+
     pub fn wait_console(&self, name: &str, text: &str) {
         let id = self.scenario.instance(name).to_string();
         let deadline = Instant::now() + PATIENCE;
