@@ -144,3 +144,23 @@ def test_down_cleans_up_after_a_crash_too(tmp_path):
     groundplane.kill()
     groundplane.down()
     assert _mine(_host(), groundplane) == before
+
+
+def test_a_run_directory_from_before_a_reboot_of_the_host_is_made_whole(own_groundplane):
+    """A reboot takes processes, mounts and control groups, but perhaps not the files of the run directory."""
+    account = own_groundplane.account()
+    vpc, subnet = account.network()
+    group = account.group(vpc, "all", permission("-1", cidr="10.0.0.0/16"))
+    account.run(subnet, [group], "10.0.1.10")
+    b = account.run(subnet, [group], "10.0.1.20", user_data="#!/bin/sh\necho once >> /root/ran\n")
+    assert wait_for(lambda: own_groundplane.exec(b, "cat", "/root/ran", check=False).stdout == "once\n")
+    own_groundplane.kill()
+    for record in own_groundplane.run_dir.glob("**/sandbox.json"):
+        subprocess.run(["kill", "-9", str(json.loads(record.read_text())["pid"])], check=True)
+    for mounted in ("netns", "bpf"):
+        for path in own_groundplane.run_dir.glob(f"**/{mounted}"):
+            subprocess.run(["umount", str(path)], check=True)
+    own_groundplane.up()
+    assert wait_for(lambda: ping(account, b, "10.0.1.10")), own_groundplane.log()
+    assert own_groundplane.exec(b, "cat", "/root/ran").stdout == "once\n"
+    assert account.instance(b)["State"]["Name"] == "running"
