@@ -58,6 +58,40 @@ def test_a_client_token_runs_once(account):
     assert refused(account.ec2.run_instances, **{**request, "MaxCount": 2})[0] == "IdempotentParameterMismatch"
 
 
+def test_a_list_with_one_bad_id_changes_no_state(account):
+    vpc, subnet = account.network()
+    instance = account.run(subnet, None)
+    unknown = "i-0123456789abcdef0"
+    for call in (account.ec2.stop_instances, account.ec2.terminate_instances, account.ec2.reboot_instances):
+        assert refused(call, InstanceIds=[instance, unknown]) == (
+            "InvalidInstanceID.NotFound",
+            f"The instance ID '{unknown}' does not exist",
+        )
+    assert account.instance(instance)["State"]["Name"] == "running"
+
+
+def test_a_launch_takes_what_the_subnet_has_left_down_to_the_minimum(account):
+    vpc, _ = account.network()
+    small = account.subnet(vpc, "10.0.9.0/28")
+    full = "InsufficientFreeAddressesInSubnet"
+    request = dict(ImageId=account.image(), InstanceType="t3.nano", SubnetId=small)
+    words = f"There are not enough free addresses in subnet '{small}' to satisfy the requested number of instances."
+    assert refused(account.ec2.run_instances, MinCount=12, MaxCount=12, **request) == (full, words)
+    assert len(account.ec2.run_instances(MinCount=1, MaxCount=12, **request)["Instances"]) == 11
+    assert account.ec2.describe_subnets(SubnetIds=[small])["Subnets"][0]["AvailableIpAddressCount"] == 0
+    assert refused(account.ec2.run_instances, MinCount=1, MaxCount=1, **request) == (full, words)
+
+
+def test_the_default_vpc_is_launched_into_by_group_name(account):
+    group = account.ec2.create_security_group(GroupName="web", Description="d")["GroupId"]
+    request = dict(ImageId=account.image(), InstanceType="t3.nano", MinCount=1, MaxCount=1)
+    [made] = account.ec2.run_instances(SecurityGroups=["web"], **request)["Instances"]
+    assert [g["GroupId"] for g in made["SecurityGroups"]] == [group]
+    [default] = [v for v in account.ec2.describe_vpcs()["Vpcs"] if v["IsDefault"]]
+    assert made["VpcId"] == default["VpcId"]
+    assert refused(account.ec2.run_instances, SecurityGroups=["none"], **request)[0] == "InvalidGroup.NotFound"
+
+
 def test_dry_run_says_so_and_does_nothing(account):
     vpc, subnet = account.network()
     code, message = refused(account.ec2.run_instances, ImageId=account.image(), MinCount=1, MaxCount=1, SubnetId=subnet, DryRun=True)
@@ -120,6 +154,8 @@ def test_tags_go_on_everything_and_are_listed(account):
     assert {t["ResourceId"] for t in listed} == set(things)
     account.ec2.delete_tags(Resources=[vpc], Tags=[{"Key": "team"}])
     assert len(account.ec2.describe_tags(Filters=[{"Name": "key", "Values": ["team"]}])["Tags"]) == 3
+    nothing = refused(account.ec2.create_tags, Resources=[], Tags=[{"Key": "team", "Value": "blue"}])
+    assert nothing == ("MissingParameter", "The request must contain the parameter resourceIdSet")
     reserved = refused(account.ec2.create_tags, Resources=[vpc], Tags=[{"Key": "aws:x", "Value": ""}])
     assert reserved[0] == "InvalidParameterValue"
 

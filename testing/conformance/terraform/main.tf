@@ -29,6 +29,18 @@ data "aws_ami" "al2023" {
   }
 }
 
+data "aws_ec2_instance_type" "small" { instance_type = "t3.small" }
+
+resource "aws_default_security_group" "closed" {
+  vpc_id = aws_vpc.main.id
+  ingress {
+    from_port = 0
+    to_port   = 0
+    protocol  = -1
+    self      = true
+  }
+}
+
 resource "aws_vpc" "main" {
   cidr_block           = "10.20.0.0/16"
   enable_dns_hostnames = true
@@ -120,6 +132,18 @@ resource "aws_instance" "web" {
   tags                   = { Name = "tf-web" }
 }
 
+resource "aws_network_interface" "moved" {
+  subnet_id   = aws_subnet.a.id
+  private_ips = ["10.20.1.80", "10.20.1.81"]
+}
+
+# Its end must be seen, or each destroy waits two and a half minutes for it.
+resource "aws_network_interface_attachment" "moved" {
+  instance_id          = aws_instance.web.id
+  network_interface_id = aws_network_interface.moved.id
+  device_index         = 1
+}
+
 resource "aws_instance" "with_own_interface" {
   ami           = data.aws_ami.al2023.id
   instance_type = "t3.nano"
@@ -136,6 +160,7 @@ resource "aws_instance" "client" {
   vpc_security_group_ids = [aws_security_group.client.id]
   source_dest_check      = false
   tags                   = { Name = "tf-client" }
+  private_dns_name_options { hostname_type = "ip-name" }
 }
 
 output "web" { value = aws_instance.web.id }
