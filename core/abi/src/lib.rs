@@ -31,7 +31,7 @@ shared_constants! {
     /// ARP, IPv6 neighbour discovery, ICMP errors, fragments, extension headers, and whatever the program doesn't
     /// parse.
     pub const CAUSE_SLOW: u32 = 2;
-    /// A SYN on a flow that has seen FIN or RST: the connection may be a new one.
+    /// A SYN on a flow that is delivered: the connection may be a new one.
     pub const CAUSE_REOPEN: u32 = 3;
 
     /// Entries of the per-CPU array of drop counters, indexed by drop reason.
