@@ -100,7 +100,10 @@ def test_what_is_not_http_does_no_harm(account, payload):
             connection.sendall(payload)
             connection.shutdown(socket.SHUT_WR)
             connection.recv(65536)
-        except ConnectionError:
+        except TimeoutError:
+            raise
+        except OSError:
+            # The server may hang up while it is still being talked to.
             pass
     assert account.ec2.describe_vpcs()["Vpcs"]
 
