@@ -48,7 +48,7 @@ pub(crate) fn default_vpc(ctx: &mut Context<'_>) -> Vpc {
     let main = ctx.world().route_table(vpc.main_route_table).cloned().expect("a VPC is made with its main table");
     ctx.edit(&*main, |table| {
         table.routes.push(Route {
-            destination: IpNet::V4(block::ALL_IPV4),
+            destination: IpNet::V4(block::ALL_IPV4).into(),
             target: RouteTarget::InternetGateway(gateway.id),
             origin: RouteOrigin::CreateRoute,
         });

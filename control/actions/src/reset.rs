@@ -38,5 +38,11 @@ fn owner(record: &Record) -> AccountId {
         Record::Eni(eni) => eni.owner,
         Record::Instance(instance) => instance.owner,
         Record::KeyPair(key_pair) => key_pair.owner,
+        Record::Address(address) => address.owner,
+        Record::NatGateway(gateway) => gateway.owner,
+        Record::EgressOnlyInternetGateway(gateway) => gateway.owner,
+        Record::PrefixList(list) => list.owner,
+        Record::SubnetCidrReservation(reservation) => reservation.owner,
+        Record::TrunkAssociation(association) => association.owner,
     }
 }

@@ -48,13 +48,13 @@ pub(crate) fn create(
     let (v4, v6) = (request.destination_cidr_block.as_deref(), request.destination_ipv6_cidr_block.as_deref());
     let destination = destination(v4, v6)?;
     let target = gateway(ctx, &table, request.gateway_id.as_deref())?;
-    if ctx.world().routes(&table).iter().any(|route| route.destination == destination) {
+    if ctx.world().routes(&table).iter().any(|route| route.destination == destination.into()) {
         let message = format!("The route identified by {destination} already exists.");
         return Err(ApiError::client("RouteAlreadyExists", message));
     }
     check_destination(ctx, &table, destination)?;
     check_quota(ctx, &table, destination)?;
-    let route = Route { destination, target, origin: RouteOrigin::CreateRoute };
+    let route = Route { destination: destination.into(), target, origin: RouteOrigin::CreateRoute };
     ctx.edit(&*table, |table| table.routes.push(route));
     Ok(shapes::CreateRouteResult { r#return: Some(true) })
 }
@@ -72,7 +72,7 @@ pub(crate) fn replace(ctx: &mut Context<'_>, request: &shapes::ReplaceRouteReque
         return Err(ApiError::client("InvalidParameterCombination", message));
     }
     let routes = ctx.world().routes(&table);
-    let Some(route) = routes.iter().find(|route| route.destination == destination) else {
+    let Some(route) = routes.iter().find(|route| route.destination == destination.into()) else {
         let message =
             format!("There is no route defined for '{destination}' in the route table. Use CreateRoute instead.");
         return Err(ApiError::client("InvalidParameterValue", message));
@@ -89,7 +89,7 @@ pub(crate) fn replace(ctx: &mut Context<'_>, request: &shapes::ReplaceRouteReque
     }
     let target = gateway(ctx, &table, request.gateway_id.as_deref())?;
     ctx.edit(&*table, |table| {
-        for route in table.routes.iter_mut().filter(|route| route.destination == destination) {
+        for route in table.routes.iter_mut().filter(|route| route.destination == destination.into()) {
             route.target = target;
         }
     });
@@ -104,13 +104,13 @@ pub(crate) fn delete(ctx: &mut Context<'_>, request: &shapes::DeleteRouteRequest
     let (v4, v6) = (request.destination_cidr_block.as_deref(), request.destination_ipv6_cidr_block.as_deref());
     let destination = destination(v4, v6)?;
     let routes = ctx.world().routes(&table);
-    match routes.iter().find(|route| route.destination == destination).map(|route| route.target) {
+    match routes.iter().find(|route| route.destination == destination.into()).map(|route| route.target) {
         Some(RouteTarget::Local) => {
             let message = format!("cannot remove local route {destination} in route table {}", table.id);
             Err(ApiError::client("InvalidParameterValue", message))
         }
         Some(_) => {
-            ctx.edit(&*table, |table| table.routes.retain(|route| route.destination != destination));
+            ctx.edit(&*table, |table| table.routes.retain(|route| route.destination != destination.into()));
             Ok(())
         }
         None => {
@@ -185,7 +185,8 @@ fn not_for_a_gateway(destination: IpNet) -> ApiError {
 
 fn check_quota(ctx: &Context<'_>, table: &RouteTable, destination: IpNet) -> Result<(), ApiError> {
     let is_ipv4 = |net: IpNet| matches!(net, IpNet::V4(_));
-    let same_family = table.routes.iter().filter(|route| is_ipv4(route.destination) == is_ipv4(destination));
+    let same_family =
+        table.routes.iter().filter(|route| route.destination.block().map(is_ipv4) == Some(is_ipv4(destination)));
     if same_family.count() < ctx.settings.quotas.routes_per_table {
         return Ok(());
     }

@@ -267,6 +267,7 @@ fn instance(bits: u128, owner: &str) -> Instance {
         monitoring: false,
         cpu_credits: None,
         metadata: Default::default(),
+        guest: Default::default(),
         tags: [("Name".to_owned(), format!("web {bits}"))].into(),
     }
 }

@@ -121,6 +121,14 @@ ids! {
     KeyPairId = "key-";
     VolumeId = "vol-";
     SnapshotId = "snap-";
+    AllocationId = "eipalloc-";
+    AddressAssociationId = "eipassoc-";
+    NatGatewayId = "nat-";
+    EgressOnlyInternetGatewayId = "eigw-";
+    PrefixListId = "pl-";
+    SubnetCidrReservationId = "scr-";
+    TrunkAssociationId = "trunk-assoc-";
+    ServiceAttachmentId = "ela-attach-";
 }
 
 #[cfg(test)]

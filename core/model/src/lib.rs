@@ -9,6 +9,7 @@
 mod address;
 pub mod entity;
 mod id;
+mod index;
 mod place;
 mod record;
 mod world;

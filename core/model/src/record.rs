@@ -74,6 +74,12 @@ records! {
     Eni(EniId) = enis;
     Instance(InstanceId) = instances;
     KeyPair(KeyPairId) = key_pairs;
+    Address(AllocationId) = addresses;
+    NatGateway(NatGatewayId) = nat_gateways;
+    EgressOnlyInternetGateway(EgressOnlyInternetGatewayId) = egress_only_internet_gateways;
+    PrefixList(PrefixListId) = prefix_lists;
+    SubnetCidrReservation(SubnetCidrReservationId) = subnet_cidr_reservations;
+    TrunkAssociation(TrunkAssociationId) = trunk_associations;
 }
 
 /// The key of an entity within its table.
@@ -94,7 +100,9 @@ macro_rules! keyed_by_id {
 keyed_by_id! {
     Account(AccountId), Vpc(VpcId), Subnet(SubnetId), RouteTable(RouteTableId), NetworkAcl(NetworkAclId),
     InternetGateway(InternetGatewayId), DhcpOptions(DhcpOptionsId), SecurityGroup(SecurityGroupId), Eni(EniId),
-    Instance(InstanceId), KeyPair(KeyPairId),
+    Instance(InstanceId), KeyPair(KeyPairId), Address(AllocationId), NatGateway(NatGatewayId),
+    EgressOnlyInternetGateway(EgressOnlyInternetGatewayId), PrefixList(PrefixListId),
+    SubnetCidrReservation(SubnetCidrReservationId), TrunkAssociation(TrunkAssociationId),
 }
 
 impl RecordId for ClientToken {

@@ -4,11 +4,12 @@
 //! the indexes in step with the tables; so an index can't disagree with the entity that it was made from.
 
 use crate::entity::*;
-use crate::record::{Change, Record, Tables};
+use crate::index::Index;
+use crate::record::{Change, Tables};
 use crate::*;
-use imbl::{OrdMap, OrdSet};
+use imbl::OrdSet;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Length of an IPv4 prefix that an ENI may be given (EC2 "prefix delegation").
@@ -21,26 +22,6 @@ pub struct World {
     pub region: Region,
     tables: Tables,
     index: Index,
-}
-
-/// What follows from the tables.
-#[derive(Debug, Clone, Default)]
-struct Index {
-    addresses: OrdMap<(VpcId, IpAddr), EniId>,
-    prefixes: OrdMap<(VpcId, IpNet), EniId>,
-    enis_of_group: OrdMap<SecurityGroupId, OrdSet<EniId>>,
-    enis_of_subnet: OrdMap<SubnetId, OrdSet<EniId>>,
-    /// Who answers to a link-local IPv6 address: those are made from the MAC address.
-    macs: OrdMap<(SubnetId, Mac), EniId>,
-    enis_of_instance: OrdMap<InstanceId, OrdSet<EniId>>,
-    eni_of_attachment: OrdMap<EniAttachmentId, EniId>,
-    subnets_of_vpc: OrdMap<VpcId, OrdSet<SubnetId>>,
-    route_tables_of_vpc: OrdMap<VpcId, OrdSet<RouteTableId>>,
-    groups_of_vpc: OrdMap<VpcId, OrdSet<SecurityGroupId>>,
-    route_table_of_subnet: OrdMap<SubnetId, RouteTableId>,
-    group_of_rule: OrdMap<SecurityGroupRuleId, SecurityGroupId>,
-    /// Groups whose rules name the key as their peer.
-    groups_naming_group: OrdMap<SecurityGroupId, OrdSet<SecurityGroupId>>,
 }
 
 impl World {
@@ -93,6 +74,21 @@ impl World {
     }
     pub fn instance(&self, id: InstanceId) -> Option<&Arc<Instance>> {
         self.tables.instances.get(&id)
+    }
+    pub fn address(&self, id: AllocationId) -> Option<&Arc<Address>> {
+        self.tables.addresses.get(&id)
+    }
+    pub fn nat_gateway(&self, id: NatGatewayId) -> Option<&Arc<NatGateway>> {
+        self.tables.nat_gateways.get(&id)
+    }
+    pub fn egress_only_internet_gateway(
+        &self,
+        id: EgressOnlyInternetGatewayId,
+    ) -> Option<&Arc<EgressOnlyInternetGateway>> {
+        self.tables.egress_only_internet_gateways.get(&id)
+    }
+    pub fn prefix_list(&self, id: PrefixListId) -> Option<&Arc<PrefixList>> {
+        self.tables.prefix_lists.get(&id)
     }
 
     /// The ENI that holds this address in this VPC, by itself or through a delegated prefix.
@@ -154,15 +150,103 @@ impl World {
         self.route_table(table)
     }
 
-    /// A table's routes as they act: one local route per block of the VPC, then the static ones.
+    /// A table's routes as they act: one local route per block of the VPC that no static one replaces, then the static
+    /// ones.
     pub fn routes(&self, table: &RouteTable) -> Vec<Route> {
         let blocks = self.vpc(table.vpc).map(|vpc| vpc.blocks().collect::<Vec<_>>()).unwrap_or_default();
-        let local = blocks.into_iter().map(|destination| Route {
-            destination,
+        let local = blocks.into_iter().map(|block| Route {
+            destination: block.into(),
             target: RouteTarget::Local,
             origin: RouteOrigin::CreateRouteTable,
         });
+        let local = local.filter(|local| table.routes.iter().all(|route| route.destination != local.destination));
         local.chain(table.routes.iter().cloned()).collect()
+    }
+
+    /// The table that routes what comes in by an internet gateway, if one is associated with it.
+    pub fn route_table_of_gateway(&self, id: InternetGatewayId) -> Option<&Arc<RouteTable>> {
+        self.index.route_table_of_gateway.get(&id).and_then(|table| self.route_table(*table))
+    }
+
+    /// The internet gateway that is attached to the VPC.
+    pub fn gateway_of_vpc(&self, id: VpcId) -> Option<&Arc<InternetGateway>> {
+        self.index.gateway_of_vpc.get(&id).and_then(|gateway| self.internet_gateway(*gateway))
+    }
+    pub fn egress_only_gateway_of_vpc(&self, id: VpcId) -> Option<&Arc<EgressOnlyInternetGateway>> {
+        self.index.egress_only_gateway_of_vpc.get(&id).and_then(|gateway| self.egress_only_internet_gateway(*gateway))
+    }
+
+    /// The private address, and its ENI, that a public IPv4 address stands for.
+    pub fn private_of_public(&self, public: Ipv4Addr) -> Option<(&Arc<Eni>, Ipv4Addr)> {
+        let (eni, private) = *self.index.private_of_public.get(&public)?;
+        Some((self.eni(eni)?, private))
+    }
+
+    /// The public IPv4 address that stands for an ENI's private one: its Elastic IP address, else the automatic one.
+    pub fn public_of_private(&self, eni: &Eni, private: Ipv4Addr) -> Option<Ipv4Addr> {
+        match self.address_of_private(eni.id, private) {
+            Some(address) => Some(address.public_ip),
+            None => eni.public_ipv4.filter(|_| eni.primary_ipv4() == Some(private)),
+        }
+    }
+
+    /// The Elastic IP address that is associated with an ENI's private address.
+    pub fn address_of_private(&self, eni: EniId, private: Ipv4Addr) -> Option<&Arc<Address>> {
+        self.index.address_of_private.get(&(eni, private)).and_then(|id| self.address(*id))
+    }
+
+    /// The Elastic IP addresses of an ENI.
+    pub fn addresses_of_eni(&self, eni: EniId) -> impl Iterator<Item = &Arc<Address>> + '_ {
+        let all = (eni, Ipv4Addr::UNSPECIFIED)..=(eni, Ipv4Addr::BROADCAST);
+        self.index.address_of_private.range(all).filter_map(|(_, id)| self.address(*id))
+    }
+
+    /// The Elastic IP address with this public address, associated or not.
+    pub fn address_with_public_ip(&self, public: Ipv4Addr) -> Option<&Arc<Address>> {
+        self.index.address_of_public.get(&public).and_then(|id| self.address(*id))
+    }
+
+    /// Is the public address allocated, or in use as an automatic one?
+    pub fn is_public_ip_taken(&self, public: Ipv4Addr) -> bool {
+        self.index.address_of_public.contains_key(&public) || self.index.private_of_public.contains_key(&public)
+    }
+
+    /// The VPC that has this IPv6 address.
+    pub fn vpc_of_ipv6(&self, address: Ipv6Addr) -> Option<VpcId> {
+        let (_, (block, vpc)) = self.index.vpc_of_ipv6.range(..=u128::from(address)).next_back()?;
+        block.contains(&address).then_some(*vpc)
+    }
+
+    /// The NAT gateway whose interface this is.
+    pub fn nat_gateway_of_eni(&self, eni: EniId) -> Option<&Arc<NatGateway>> {
+        self.index.nat_gateway_of_eni.get(&eni).and_then(|id| self.nat_gateway(*id))
+    }
+
+    pub fn groups_of_owner(&self, owner: AccountId) -> usize {
+        self.index.groups_of_owner.get(&owner).map_or(0, OrdSet::len)
+    }
+    pub fn enis_of_owner(&self, owner: AccountId) -> usize {
+        self.index.enis_of_owner.get(&owner).map_or(0, OrdSet::len)
+    }
+    /// Groups with a rule whose peer is the list.
+    pub fn groups_naming_list(&self, id: PrefixListId) -> impl Iterator<Item = SecurityGroupId> + '_ {
+        self.index.groups_naming_list.get(&id).into_iter().flatten().copied()
+    }
+    /// Route tables with a route to the list.
+    pub fn tables_naming_list(&self, id: PrefixListId) -> impl Iterator<Item = RouteTableId> + '_ {
+        self.index.tables_naming_list.get(&id).into_iter().flatten().copied()
+    }
+    pub fn reservations_of_subnet(&self, id: SubnetId) -> impl Iterator<Item = &Arc<SubnetCidrReservation>> + '_ {
+        let ids = self.index.reservations_of_subnet.get(&id).into_iter().flatten();
+        ids.filter_map(|id| self.tables.subnet_cidr_reservations.get(id))
+    }
+    /// How a branch ENI hangs on its trunk.
+    pub fn trunk_of_branch(&self, branch: EniId) -> Option<&Arc<TrunkAssociation>> {
+        self.index.trunk_of_branch.get(&branch).and_then(|id| self.tables.trunk_associations.get(id))
+    }
+    pub fn branches_of_trunk(&self, trunk: EniId) -> impl Iterator<Item = &Arc<TrunkAssociation>> + '_ {
+        let ids = self.index.branches_of_trunk.get(&trunk).into_iter().flatten();
+        ids.filter_map(|id| self.tables.trunk_associations.get(id))
     }
 }
 
@@ -172,120 +256,4 @@ fn eni_prefix_around(address: IpAddr) -> IpNet {
         IpAddr::V4(a) => IpNet::V4(Ipv4Net::new_assert(a, ENI_IPV4_PREFIX_LEN).trunc()),
         IpAddr::V6(a) => IpNet::V6(Ipv6Net::new_assert(a, ENI_IPV6_PREFIX_LEN).trunc()),
     }
-}
-
-// === impl Index ===
-
-/// Adds `value` to the set at `key`.
-fn link<K: Ord + Clone, V: Ord + Clone>(map: &mut OrdMap<K, OrdSet<V>>, key: K, value: V) {
-    map.entry(key).or_default().insert(value);
-}
-
-/// Takes `value` out of the set at `key`, and an empty set out of the map.
-fn unlink<K: Ord + Clone, V: Ord + Clone>(map: &mut OrdMap<K, OrdSet<V>>, key: &K, value: &V) {
-    if let Some(set) = map.get_mut(key) {
-        set.remove(value);
-        if set.is_empty() {
-            map.remove(key);
-        }
-    }
-}
-
-impl Index {
-    fn insert(&mut self, record: &Record) {
-        match record {
-            Record::Eni(eni) => self.insert_eni(eni),
-            Record::Subnet(subnet) => link(&mut self.subnets_of_vpc, subnet.vpc, subnet.id),
-            Record::RouteTable(table) => {
-                link(&mut self.route_tables_of_vpc, table.vpc, table.id);
-                for subnet in table.associations.iter().filter_map(|a| a.subnet) {
-                    self.route_table_of_subnet.insert(subnet, table.id);
-                }
-            }
-            Record::SecurityGroup(group) => {
-                link(&mut self.groups_of_vpc, group.vpc, group.id);
-                for rule in group.rules.values() {
-                    self.group_of_rule.insert(rule.id, group.id);
-                    if let RulePeer::Group { group: peer, .. } = rule.peer {
-                        link(&mut self.groups_naming_group, peer, group.id);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn remove(&mut self, record: &Record) {
-        match record {
-            Record::Eni(eni) => self.remove_eni(eni),
-            Record::Subnet(subnet) => unlink(&mut self.subnets_of_vpc, &subnet.vpc, &subnet.id),
-            Record::RouteTable(table) => {
-                unlink(&mut self.route_tables_of_vpc, &table.vpc, &table.id);
-                for subnet in table.associations.iter().filter_map(|a| a.subnet) {
-                    // Another table may have taken the subnet over within the same transaction.
-                    if self.route_table_of_subnet.get(&subnet) == Some(&table.id) {
-                        self.route_table_of_subnet.remove(&subnet);
-                    }
-                }
-            }
-            Record::SecurityGroup(group) => {
-                unlink(&mut self.groups_of_vpc, &group.vpc, &group.id);
-                for rule in group.rules.values() {
-                    self.group_of_rule.remove(&rule.id);
-                    if let RulePeer::Group { group: peer, .. } = rule.peer {
-                        unlink(&mut self.groups_naming_group, &peer, &group.id);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn insert_eni(&mut self, eni: &Eni) {
-        for address in eni.addresses() {
-            self.addresses.insert((eni.vpc, address), eni.id);
-        }
-        for prefix in delegated(eni) {
-            self.prefixes.insert((eni.vpc, prefix), eni.id);
-        }
-        for group in &eni.groups {
-            link(&mut self.enis_of_group, *group, eni.id);
-        }
-        link(&mut self.enis_of_subnet, eni.subnet, eni.id);
-        self.macs.insert((eni.subnet, eni.mac), eni.id);
-        if let Some(attachment) = &eni.attachment {
-            link(&mut self.enis_of_instance, attachment.instance, eni.id);
-            self.eni_of_attachment.insert(attachment.id, eni.id);
-        }
-    }
-
-    fn remove_eni(&mut self, eni: &Eni) {
-        for address in eni.addresses() {
-            // An address that was moved to another ENI within the same transaction stays with the new holder.
-            if self.addresses.get(&(eni.vpc, address)) == Some(&eni.id) {
-                self.addresses.remove(&(eni.vpc, address));
-            }
-        }
-        for prefix in delegated(eni) {
-            if self.prefixes.get(&(eni.vpc, prefix)) == Some(&eni.id) {
-                self.prefixes.remove(&(eni.vpc, prefix));
-            }
-        }
-        for group in &eni.groups {
-            unlink(&mut self.enis_of_group, group, &eni.id);
-        }
-        unlink(&mut self.enis_of_subnet, &eni.subnet, &eni.id);
-        if self.macs.get(&(eni.subnet, eni.mac)) == Some(&eni.id) {
-            self.macs.remove(&(eni.subnet, eni.mac));
-        }
-        if let Some(attachment) = &eni.attachment {
-            unlink(&mut self.enis_of_instance, &attachment.instance, &eni.id);
-            self.eni_of_attachment.remove(&attachment.id);
-        }
-    }
-}
-
-fn delegated(eni: &Eni) -> impl Iterator<Item = IpNet> + '_ {
-    let v4 = eni.ipv4_prefixes.iter().copied().map(IpNet::V4);
-    v4.chain(eni.ipv6_prefixes.iter().copied().map(IpNet::V6))
 }

@@ -44,6 +44,9 @@ pub(crate) fn depart<'a>(journey: &mut Journey<'a>, ingress: EniId) -> Result<De
             Ok(Departed { sender: sender.id, receiver, within_subnet: None })
         }
         RouteTarget::InternetGateway(id) => Err(internet_gateway::leave(journey, id, subnet.vpc)),
+        RouteTarget::EgressOnlyInternetGateway(_) | RouteTarget::NatGateway(_) | RouteTarget::NetworkInterface(_) => {
+            Err(journey.drop(Stage::Route, DropReason::Blackhole, None, Detail::GatewayGone))
+        }
     }
 }
 

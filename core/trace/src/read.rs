@@ -5,7 +5,7 @@
 
 use gp_model::*;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// One thing that an answer depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +21,16 @@ pub enum Read {
     NetworkAcl(NetworkAclId),
     InternetGateway(InternetGatewayId),
     SecurityGroup(SecurityGroupId),
+    PrefixList(PrefixListId),
+    NatGateway(NatGatewayId),
+    /// Which internet gateway and which egress-only one the VPC has, and which table routes for the former.
+    GatewaysOf(VpcId),
+    /// Which private address a public one stands for.
+    PublicAddress(Ipv4Addr),
+    /// Which public addresses stand for the ENI's private ones.
+    PublicAddressesOf(EniId),
+    /// Which VPC has which IPv6 blocks.
+    Ipv6Blocks,
     /// Who holds the address as one of its own, or that nobody does. Link-local addresses count, too.
     Holder(VpcId, IpAddr),
     /// To whom the block is delegated, or that it is not.
@@ -60,17 +70,34 @@ fn record_reads(record: &Record, reads: &mut Vec<Read>) {
             let v4 = eni.ipv4_prefixes.iter().copied().map(IpNet::V4);
             let v6 = eni.ipv6_prefixes.iter().copied().map(IpNet::V6);
             reads.extend(v4.chain(v6).map(|prefix| Read::PrefixHolder(eni.vpc, prefix)));
+            reads.extend(eni.public_ipv4.map(Read::PublicAddress));
+            reads.push(Read::PublicAddressesOf(eni.id));
         }
         Record::Instance(instance) => reads.push(Read::Instance(instance.id)),
-        Record::Vpc(vpc) => reads.push(Read::Vpc(vpc.id)),
+        Record::Vpc(vpc) => reads.extend([Read::Vpc(vpc.id), Read::Ipv6Blocks]),
         Record::Subnet(subnet) => reads.extend([Read::Subnet(subnet.id), Read::SubnetsOf(subnet.vpc)]),
         Record::RouteTable(table) => {
             reads.push(Read::RouteTable(table.id));
             reads.extend(table.associations.iter().filter_map(|a| a.subnet).map(Read::Subnet));
         }
         Record::NetworkAcl(acl) => reads.push(Read::NetworkAcl(acl.id)),
-        Record::InternetGateway(gateway) => reads.push(Read::InternetGateway(gateway.id)),
+        Record::InternetGateway(gateway) => {
+            reads.push(Read::InternetGateway(gateway.id));
+            reads.extend(gateway.attached_to.map(Read::GatewaysOf));
+        }
         Record::SecurityGroup(group) => reads.push(Read::SecurityGroup(group.id)),
-        Record::Account(_) | Record::ClientToken(_) | Record::DhcpOptions(_) | Record::KeyPair(_) => {}
+        Record::PrefixList(list) => reads.push(Read::PrefixList(list.id)),
+        Record::EgressOnlyInternetGateway(gateway) => reads.push(Read::GatewaysOf(gateway.vpc)),
+        Record::NatGateway(gateway) => reads.push(Read::NatGateway(gateway.id)),
+        Record::Address(address) => {
+            reads.push(Read::PublicAddress(address.public_ip));
+            reads.extend(address.association.as_ref().map(|association| Read::PublicAddressesOf(association.eni)));
+        }
+        Record::Account(_)
+        | Record::ClientToken(_)
+        | Record::DhcpOptions(_)
+        | Record::KeyPair(_)
+        | Record::SubnetCidrReservation(_)
+        | Record::TrunkAssociation(_) => {}
     }
 }

@@ -180,6 +180,7 @@ fn route_table(world: &World, name: &str, tokens: &mut Tokens<'_>) -> Result<Rou
     let association = |subnet: Option<&str>| RouteTableAssociation {
         id: id(RouteTableAssociationId::from_bits, name, subnet.unwrap_or("main")),
         subnet: subnet.map(|subnet| id(SubnetId::from_bits, "subnet", subnet)),
+        gateway: None,
         main: subnet.is_none(),
     };
     if main {
@@ -190,7 +191,7 @@ fn route_table(world: &World, name: &str, tokens: &mut Tokens<'_>) -> Result<Rou
     }
     let mut routes = Vec::new();
     while tokens.take("route") {
-        let destination = tokens.value("block")?;
+        let destination = RouteDestination::Block(tokens.value("block")?);
         tokens.expect("via")?;
         let gateway = id(InternetGatewayId::from_bits, "igw", tokens.word("gateway")?);
         routes.push(Route {
@@ -369,6 +370,10 @@ fn bare_eni(name: &str, subnet: &Subnet) -> Eni {
         ipv6_prefixes: Vec::new(),
         groups: Vec::new(),
         source_dest_check: true,
+        associate_public_ip: false,
+        public_ipv4: None,
+        primary_ipv6: false,
+        service_attachment: None,
         attachment: Some(EniAttachment {
             id: id(EniAttachmentId::from_bits, "eni-attach", name),
             instance: id(InstanceId::from_bits, "instance", name),
@@ -412,6 +417,7 @@ fn instance(name: &str, subnet: &Subnet, state: InstanceState) -> Instance {
         monitoring: false,
         cpu_credits: None,
         metadata: MetadataOptions::default(),
+        guest: GuestKind::default(),
         tags: tags(name),
     }
 }

@@ -79,7 +79,11 @@ impl NewEni {
             ipv6_prefixes: Vec::new(),
             groups: self.groups,
             source_dest_check: true,
+            associate_public_ip: false,
+            public_ipv4: None,
+            primary_ipv6: false,
             attachment: None,
+            service_attachment: None,
             last_attachment: None,
             connection_tracking: self.connection_tracking,
             created_at: ctx.now,
@@ -175,10 +179,7 @@ pub(super) fn prefixes<'p, N: Copy + Into<ipnet::IpNet>>(
 }
 
 fn check_quota(ctx: &Context<'_>) -> Result<(), ApiError> {
-    let enis = &ctx.world().tables().enis;
-    let quota = ctx.settings.quotas.enis;
-    // The count over all accounts is known at once, so the slow count is only made near the quota.
-    if enis.len() < quota || enis.values().filter(|eni| eni.owner == ctx.account()).count() < quota {
+    if ctx.world().enis_of_owner(ctx.account()) < ctx.settings.quotas.enis {
         return Ok(());
     }
     let message = "The maximum number of network interfaces has been reached.";

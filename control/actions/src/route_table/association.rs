@@ -39,7 +39,7 @@ pub(crate) fn associate(
         }
         None => {
             let id = ctx.draw(RouteTableAssociationId::from_bits);
-            let association = RouteTableAssociation { id, subnet: Some(subnet.id), main: false };
+            let association = RouteTableAssociation { id, subnet: Some(subnet.id), gateway: None, main: false };
             ctx.edit(&*table, |table| table.associations.push(association));
             id
         }

@@ -6,7 +6,7 @@ use crate::filter::{Filter, each, one};
 use crate::page::Query;
 use crate::tag_spec::tag_list;
 use gp_ec2::{ApiError, shapes};
-use gp_model::{Route, RouteOrigin, RouteTable, RouteTarget};
+use gp_model::{Route, RouteDestination, RouteOrigin, RouteTable, RouteTarget};
 use ipnet::IpNet;
 
 /// # Errors
@@ -65,10 +65,13 @@ pub(super) fn shape(ctx: &Context<'_>, table: &RouteTable) -> shapes::RouteTable
 
 fn route_shape(ctx: &Context<'_>, table: &RouteTable, route: &Route) -> shapes::Route {
     let (gateway, active) = match route.target {
-        RouteTarget::Local => ("local".to_owned(), true),
+        RouteTarget::Local => (Some("local".to_owned()), true),
         RouteTarget::InternetGateway(id) => {
             let attached = ctx.world().internet_gateway(id).and_then(|gateway| gateway.attached_to);
-            (id.to_string(), attached == Some(table.vpc))
+            (Some(id.to_string()), attached == Some(table.vpc))
+        }
+        RouteTarget::EgressOnlyInternetGateway(_) | RouteTarget::NatGateway(_) | RouteTarget::NetworkInterface(_) => {
+            (None, false)
         }
     };
     let origin = match route.origin {
@@ -76,13 +79,14 @@ fn route_shape(ctx: &Context<'_>, table: &RouteTable, route: &Route) -> shapes::
         RouteOrigin::CreateRoute => "CreateRoute",
     };
     let (destination_cidr_block, destination_ipv6_cidr_block) = match route.destination {
-        IpNet::V4(net) => (Some(net.to_string()), None),
-        IpNet::V6(net) => (None, Some(net.to_string())),
+        RouteDestination::Block(IpNet::V4(net)) => (Some(net.to_string()), None),
+        RouteDestination::Block(IpNet::V6(net)) => (None, Some(net.to_string())),
+        RouteDestination::PrefixList(_) => (None, None),
     };
     shapes::Route {
         destination_cidr_block,
         destination_ipv6_cidr_block,
-        gateway_id: Some(gateway),
+        gateway_id: gateway,
         origin: Some(origin.into()),
         state: Some(if active { "active" } else { "blackhole" }.into()),
         ..Default::default()

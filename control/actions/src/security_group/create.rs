@@ -27,7 +27,7 @@ pub(crate) fn create(
     };
     refuse_duplicate(ctx, &vpc, name)?;
     let tags = ctx.tags_for(&request.tag_specifications, "security-group")?;
-    if ctx.security_groups(&[])?.len() >= ctx.settings.quotas.security_groups {
+    if ctx.world().groups_of_owner(ctx.account()) >= ctx.settings.quotas.security_groups {
         let message = "The maximum number of security groups has been reached.";
         return Err(ApiError::client("SecurityGroupLimitExceeded", message));
     }

@@ -122,6 +122,9 @@ pub(super) fn permissions<'a>(
                 group_id: Some(group.to_string()),
                 ..Default::default()
             }),
+            RulePeer::PrefixList(list) => permission
+                .prefix_list_ids
+                .push(shapes::PrefixListId { description, prefix_list_id: Some(list.to_string()) }),
         }
     }
     merged.into_values().collect()

@@ -31,6 +31,7 @@ impl fmt::Display for Wanted {
             RulePeer::Ipv4(net) => write!(f, "{net}"),
             RulePeer::Ipv6(net) => write!(f, "{net}"),
             RulePeer::Group { group, .. } => write!(f, "{group}"),
+            RulePeer::PrefixList(list) => write!(f, "{list}"),
         }?;
         write!(f, ", {}, ALLOW", traffic::described(self.traffic))
     }

@@ -123,10 +123,11 @@ pub(super) fn not_found() -> ApiError {
 fn revoked(group: &SecurityGroup, rule: &SecurityGroupRule) -> shapes::RevokedSecurityGroupRule {
     let (protocol, ports) = traffic::written(rule.traffic);
     let (from, to) = ports.unwrap_or((-1, -1));
-    let (cidr_ipv4, cidr_ipv6, referenced_group_id) = match rule.peer {
-        RulePeer::Ipv4(net) => (Some(net.to_string()), None, None),
-        RulePeer::Ipv6(net) => (None, Some(net.to_string()), None),
-        RulePeer::Group { group, .. } => (None, None, Some(group.to_string())),
+    let (cidr_ipv4, cidr_ipv6, referenced_group_id, prefix_list_id) = match rule.peer {
+        RulePeer::Ipv4(net) => (Some(net.to_string()), None, None, None),
+        RulePeer::Ipv6(net) => (None, Some(net.to_string()), None, None),
+        RulePeer::Group { group, .. } => (None, None, Some(group.to_string()), None),
+        RulePeer::PrefixList(list) => (None, None, None, Some(list.to_string())),
     };
     shapes::RevokedSecurityGroupRule {
         security_group_rule_id: Some(rule.id.to_string()),
@@ -137,7 +138,7 @@ fn revoked(group: &SecurityGroup, rule: &SecurityGroupRule) -> shapes::RevokedSe
         to_port: Some(to),
         cidr_ipv4,
         cidr_ipv6,
-        prefix_list_id: None,
+        prefix_list_id,
         referenced_group_id,
         description: rule.description.clone(),
     }

@@ -69,6 +69,7 @@ pub(super) fn shape(ctx: &Context<'_>, group: &SecurityGroup, rule: &SecurityGro
                 ..Default::default()
             });
         }
+        RulePeer::PrefixList(list) => shape.prefix_list_id = Some(list.to_string()),
     }
     shape
 }

@@ -140,7 +140,9 @@ fn check_secondary(ctx: &Context<'_>, vpc: &Vpc, text: &str) -> Result<Ipv4Net, 
     let new = IpNet::V4(cidr);
     let routed = ctx.world().route_tables_of_vpc(vpc.id).flat_map(|table| &table.routes);
     // The local route of the new block must not take over what a static route says.
-    if let Some(route) = routed.into_iter().find(|route| new.contains(&route.destination)) {
+    if let Some(route) =
+        routed.into_iter().find(|route| route.destination.block().is_some_and(|block| new.contains(&block)))
+    {
         let message = format!(
             "The CIDR '{text}' conflicts with the route to {} in a route table of the VPC {}",
             route.destination, vpc.id

@@ -35,7 +35,12 @@ pub(crate) fn make(ctx: &mut Context<'_>, new: NewVpc) -> Vpc {
         tags: new.tags,
     };
     let has_ipv6 = !vpc.ipv6_cidrs.is_empty();
-    let main = RouteTableAssociation { id: ctx.draw(RouteTableAssociationId::from_bits), subnet: None, main: true };
+    let main = RouteTableAssociation {
+        id: ctx.draw(RouteTableAssociationId::from_bits),
+        subnet: None,
+        gateway: None,
+        main: true,
+    };
     ctx.put(RouteTable {
         id: vpc.main_route_table,
         owner,

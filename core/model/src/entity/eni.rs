@@ -1,7 +1,10 @@
 //! The elastic network interface.
 
 use super::Tags;
-use crate::{AccountId, EniAttachmentId, EniId, InstanceId, Mac, SecurityGroupId, SubnetId, Timestamp, VpcId, Zone};
+use crate::{
+    AccountId, EniAttachmentId, EniId, InstanceId, Mac, SecurityGroupId, ServiceAttachmentId, SubnetId, Timestamp,
+    VpcId, Zone,
+};
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -28,7 +31,19 @@ pub struct Eni {
     /// In the order given.
     pub groups: Vec<SecurityGroupId>,
     pub source_dest_check: bool,
+    /// Is a public IPv4 address wanted whenever its instance starts? From the subnet, or from the launch.
+    #[serde(default)]
+    pub associate_public_ip: bool,
+    /// The automatic public address, which stands for the primary private one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_ipv4: Option<Ipv4Addr>,
+    /// Is the first IPv6 address kept as long as the ENI is attached?
+    #[serde(default)]
+    pub primary_ipv6: bool,
     pub attachment: Option<EniAttachment>,
+    /// Of a requester-managed ENI that is in use by its service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_attachment: Option<ServiceAttachment>,
     /// Clients look for it by its id to learn that a detachment is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attachment: Option<LastAttachment>,
@@ -46,6 +61,16 @@ pub struct EniAttachment {
     pub network_card_index: u32,
     pub attached_at: Timestamp,
     pub delete_on_termination: bool,
+}
+
+/// How a service holds its ENI: there is an attachment, but no instance of the user's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceAttachment {
+    pub id: ServiceAttachmentId,
+    /// `amazon-aws`, `amazon-elb`, …
+    pub instance_owner: String,
+    pub device_index: u32,
+    pub attached_at: Timestamp,
 }
 
 /// An attachment that is no more.

@@ -37,7 +37,32 @@ pub struct Instance {
     pub monitoring: bool,
     pub cpu_credits: Option<String>,
     pub metadata: MetadataOptions,
+    #[serde(default)]
+    pub guest: GuestKind,
     pub tags: Tags,
+}
+
+/// What the instance's guest is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GuestKind {
+    /// Namespaces over a copy-on-write view of the host's root.
+    #[default]
+    Sandbox,
+    /// A virtual machine.
+    Vm,
+    /// Something that Groundplane didn't start: the instance stands in for it.
+    External(ExternalGuest),
+}
+
+/// Where the ENI of an external guest goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExternalGuest {
+    /// A network namespace, by its path.
+    Netns(String),
+    /// A TAP device that is made with this name in the host's own namespace.
+    Tap(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Security groups and their rules.
 
 use super::Tags;
-use crate::{AccountId, SecurityGroupId, SecurityGroupRuleId, VpcId};
+use crate::{AccountId, PrefixListId, SecurityGroupId, SecurityGroupRuleId, VpcId};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -89,6 +89,7 @@ pub enum RulePeer {
         group: SecurityGroupId,
         owner: AccountId,
     },
+    PrefixList(PrefixListId),
 }
 
 impl RulePeer {
@@ -96,7 +97,7 @@ impl RulePeer {
         match self {
             RulePeer::Ipv4(net) => Some(IpNet::V4(net)),
             RulePeer::Ipv6(net) => Some(IpNet::V6(net)),
-            RulePeer::Group { .. } => None,
+            RulePeer::Group { .. } | RulePeer::PrefixList(_) => None,
         }
     }
 }

@@ -42,6 +42,7 @@ fn peer(peer: RulePeer) -> String {
         RulePeer::Ipv4(block) => block.to_string(),
         RulePeer::Ipv6(block) => block.to_string(),
         RulePeer::Group { group, .. } => group.to_string(),
+        RulePeer::PrefixList(list) => list.to_string(),
     }
 }
 

@@ -4,7 +4,8 @@
 
 use crate::journey::{Journey, Stop};
 use crate::{Detail, DropReason, Read, Resource, Stage, StepAction, TraceError, neighborhood};
-use gp_model::{Route, RouteTarget, Subnet};
+use gp_model::{PrefixListId, Route, RouteDestination, RouteTarget, Subnet};
+use ipnet::IpNet;
 use std::net::IpAddr;
 
 pub(crate) fn check(journey: &mut Journey<'_>, subnet: &Subnet) -> Result<RouteTarget, Stop> {
@@ -19,21 +20,35 @@ pub(crate) fn check(journey: &mut Journey<'_>, subnet: &Subnet) -> Result<RouteT
     let table = world.route_table_of(subnet).ok_or(TraceError::Dangling(Read::Subnet(subnet.id)))?;
     journey.read(Read::RouteTable(table.id));
     let resource = Some(Resource::RouteTable { id: table.id });
-    match longest_match(&world.routes(table), tuple.dst) {
-        Some(route) => {
-            journey.step(Stage::Route, StepAction::Forward, resource, Detail::RouteTo(route.destination));
-            Ok(route.target)
+    match longest_match(journey, &world.routes(table), tuple.dst) {
+        Some((block, target)) => {
+            journey.step(Stage::Route, StepAction::Forward, resource, Detail::RouteTo(block));
+            Ok(target)
         }
         None => Err(journey.drop(Stage::Route, DropReason::NoRoute, resource, Detail::NoRouteTo(tuple.dst))),
     }
 }
 
-/// Of equal prefixes the first wins: local routes come before static ones.
-fn longest_match(routes: &[Route], address: IpAddr) -> Option<&Route> {
-    let matching = routes.iter().filter(|route| route.destination.contains(&address));
-    matching.reduce(
-        |best, route| {
-            if route.destination.prefix_len() > best.destination.prefix_len() { route } else { best }
-        },
-    )
+/// The block that matches best, with its route's target. Of equal blocks the first wins, and a block that a route names
+/// itself before one of a prefix list; local routes come before static ones.
+fn longest_match(journey: &mut Journey<'_>, routes: &[Route], address: IpAddr) -> Option<(IpNet, RouteTarget)> {
+    let mut best: Option<((u8, bool), IpNet, RouteTarget)> = None;
+    for route in routes {
+        let (block, is_own) = match route.destination {
+            RouteDestination::Block(block) => (Some(block).filter(|block| block.contains(&address)), true),
+            RouteDestination::PrefixList(list) => (longest_of_list(journey, list, address), false),
+        };
+        let Some(block) = block else { continue };
+        let rank = (block.prefix_len(), is_own);
+        if best.is_none_or(|(other, ..)| rank > other) {
+            best = Some((rank, block, route.target));
+        }
+    }
+    best.map(|(_, block, target)| (block, target))
+}
+
+fn longest_of_list(journey: &mut Journey<'_>, list: PrefixListId, address: IpAddr) -> Option<IpNet> {
+    journey.read(Read::PrefixList(list));
+    let entries = journey.world.prefix_list(list)?.entries();
+    entries.iter().map(|entry| entry.block).filter(|block| block.contains(&address)).max_by_key(IpNet::prefix_len)
 }

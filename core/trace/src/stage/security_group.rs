@@ -106,6 +106,10 @@ impl<'j, 'a, 'e> Question<'j, 'a, 'e> {
         match peer {
             RulePeer::Ipv4(block) => matches!(self.peer, IpAddr::V4(a) if block.contains(&a)),
             RulePeer::Ipv6(block) => matches!(self.peer, IpAddr::V6(a) if block.contains(&a)),
+            RulePeer::PrefixList(list) => {
+                self.journey.read(crate::Read::PrefixList(list));
+                self.journey.world.prefix_list(list).is_some_and(|list| list.contains(self.peer))
+            }
             RulePeer::Group { group, .. } => self.peer_eni().is_some_and(|eni| eni.groups.contains(&group)),
         }
     }

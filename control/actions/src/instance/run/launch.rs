@@ -7,7 +7,7 @@ use crate::{Context, image};
 use gp_catalog::{Image, InstanceType, catalog};
 use gp_ec2::ApiError;
 use gp_ec2::shapes::RunInstancesRequest;
-use gp_model::{Eni, ImageId, Instance, InstanceId, InstanceState, MetadataOptions, ReservationId, Tags};
+use gp_model::{Eni, GuestKind, ImageId, Instance, InstanceId, InstanceState, MetadataOptions, ReservationId, Tags};
 use std::ops::RangeInclusive;
 
 /// The type that AWS launches where the request names none.
@@ -88,6 +88,7 @@ impl<'a> Launch<'a> {
             monitoring: self.request.monitoring.as_ref().and_then(|m| m.enabled).unwrap_or_default(),
             cpu_credits: self.cpu_credits.clone(),
             metadata: self.metadata.clone(),
+            guest: GuestKind::Sandbox,
             tags: self.tags.clone(),
         }
     }

@@ -1,0 +1,47 @@
+//! Managed prefix lists: versioned sets of blocks that routes and rules name as one.
+
+use super::Tags;
+use crate::{AccountId, PrefixListId};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixList {
+    pub id: PrefixListId,
+    pub owner: AccountId,
+    pub name: String,
+    /// `IPv4` or `IPv6`.
+    pub address_family: String,
+    /// Counted against quotas of what refers to the list, however many entries there are.
+    pub max_entries: u32,
+    /// Every version from 1 on; the last one acts.
+    pub versions: Vec<PrefixListVersion>,
+    pub tags: Tags,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixListVersion {
+    pub version: u64,
+    pub entries: Vec<PrefixListEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixListEntry {
+    pub block: IpNet,
+    pub description: Option<String>,
+}
+
+impl PrefixList {
+    /// The entries that act.
+    pub fn entries(&self) -> &[PrefixListEntry] {
+        self.versions.last().map_or(&[], |version| &version.entries)
+    }
+
+    pub fn current_version(&self) -> u64 {
+        self.versions.last().map_or(0, |version| version.version)
+    }
+
+    pub fn contains(&self, address: std::net::IpAddr) -> bool {
+        self.entries().iter().any(|entry| entry.block.contains(&address))
+    }
+}

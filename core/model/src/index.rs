@@ -1,0 +1,287 @@
+//! What follows from the tables of a world: who holds an address, who is in a group, what hangs on what.
+//!
+//! An entity is taken out by what it held when it was put in. What another entity has taken over meanwhile, within the
+//! same transaction, stays with that one.
+
+use crate::entity::*;
+use crate::record::Record;
+use crate::*;
+use imbl::{OrdMap, OrdSet};
+use ipnet::{IpNet, Ipv6Net};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// What follows from the tables.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Index {
+    pub addresses: OrdMap<(VpcId, IpAddr), EniId>,
+    pub prefixes: OrdMap<(VpcId, IpNet), EniId>,
+    pub enis_of_group: OrdMap<SecurityGroupId, OrdSet<EniId>>,
+    pub enis_of_subnet: OrdMap<SubnetId, OrdSet<EniId>>,
+    /// Who answers to a link-local IPv6 address: those are made from the MAC address.
+    pub macs: OrdMap<(SubnetId, Mac), EniId>,
+    pub enis_of_instance: OrdMap<InstanceId, OrdSet<EniId>>,
+    pub eni_of_attachment: OrdMap<EniAttachmentId, EniId>,
+    pub subnets_of_vpc: OrdMap<VpcId, OrdSet<SubnetId>>,
+    pub route_tables_of_vpc: OrdMap<VpcId, OrdSet<RouteTableId>>,
+    pub groups_of_vpc: OrdMap<VpcId, OrdSet<SecurityGroupId>>,
+    pub route_table_of_subnet: OrdMap<SubnetId, RouteTableId>,
+    pub group_of_rule: OrdMap<SecurityGroupRuleId, SecurityGroupId>,
+    /// Groups whose rules name the key as their peer.
+    pub groups_naming_group: OrdMap<SecurityGroupId, OrdSet<SecurityGroupId>>,
+    pub groups_of_owner: OrdMap<AccountId, OrdSet<SecurityGroupId>>,
+    pub enis_of_owner: OrdMap<AccountId, OrdSet<EniId>>,
+    /// Groups whose rules name the prefix list as their peer.
+    pub groups_naming_list: OrdMap<PrefixListId, OrdSet<SecurityGroupId>>,
+    pub tables_naming_list: OrdMap<PrefixListId, OrdSet<RouteTableId>>,
+    pub route_table_of_gateway: OrdMap<InternetGatewayId, RouteTableId>,
+    pub gateway_of_vpc: OrdMap<VpcId, InternetGatewayId>,
+    pub egress_only_gateway_of_vpc: OrdMap<VpcId, EgressOnlyInternetGatewayId>,
+    /// Elastic and automatic public addresses in use, with the private address that each stands for.
+    pub private_of_public: OrdMap<Ipv4Addr, (EniId, Ipv4Addr)>,
+    pub address_of_private: OrdMap<(EniId, Ipv4Addr), AllocationId>,
+    pub address_of_public: OrdMap<Ipv4Addr, AllocationId>,
+    /// First address of each IPv6 block.
+    pub vpc_of_ipv6: OrdMap<u128, (Ipv6Net, VpcId)>,
+    pub nat_gateway_of_eni: OrdMap<EniId, NatGatewayId>,
+    pub reservations_of_subnet: OrdMap<SubnetId, OrdSet<SubnetCidrReservationId>>,
+    pub trunk_of_branch: OrdMap<EniId, TrunkAssociationId>,
+    pub branches_of_trunk: OrdMap<EniId, OrdSet<TrunkAssociationId>>,
+}
+
+/// Adds `value` to the set at `key`.
+fn link<K: Ord + Clone, V: Ord + Clone>(map: &mut OrdMap<K, OrdSet<V>>, key: K, value: V) {
+    map.entry(key).or_default().insert(value);
+}
+
+/// Takes `value` out of the set at `key`, and an empty set out of the map.
+fn unlink<K: Ord + Clone, V: Ord + Clone>(map: &mut OrdMap<K, OrdSet<V>>, key: &K, value: &V) {
+    if let Some(set) = map.get_mut(key) {
+        set.remove(value);
+        if set.is_empty() {
+            map.remove(key);
+        }
+    }
+}
+
+/// Removes the entry if it is still this one.
+fn forget<K: Ord + Clone, V: PartialEq + Clone>(map: &mut OrdMap<K, V>, key: &K, value: &V) {
+    if map.get(key) == Some(value) {
+        map.remove(key);
+    }
+}
+
+impl Index {
+    pub fn insert(&mut self, record: &Record) {
+        match record {
+            Record::Eni(eni) => self.insert_eni(eni),
+            Record::Vpc(vpc) => {
+                for block in &vpc.ipv6_cidrs {
+                    self.vpc_of_ipv6.insert(block.cidr.network().into(), (block.cidr, vpc.id));
+                }
+            }
+            Record::Subnet(subnet) => link(&mut self.subnets_of_vpc, subnet.vpc, subnet.id),
+            Record::RouteTable(table) => self.insert_route_table(table),
+            Record::SecurityGroup(group) => self.insert_group(group),
+            Record::InternetGateway(gateway) => {
+                if let Some(vpc) = gateway.attached_to {
+                    self.gateway_of_vpc.insert(vpc, gateway.id);
+                }
+            }
+            Record::EgressOnlyInternetGateway(gateway) => {
+                self.egress_only_gateway_of_vpc.insert(gateway.vpc, gateway.id);
+            }
+            Record::Address(address) => {
+                self.address_of_public.insert(address.public_ip, address.id);
+                if let Some(AddressAssociation { eni, private_ip, .. }) = address.association {
+                    self.address_of_private.insert((eni, private_ip), address.id);
+                    self.private_of_public.insert(address.public_ip, (eni, private_ip));
+                }
+            }
+            Record::NatGateway(gateway) => {
+                if let Some(eni) = gateway.eni {
+                    self.nat_gateway_of_eni.insert(eni, gateway.id);
+                }
+            }
+            Record::SubnetCidrReservation(reservation) => {
+                link(&mut self.reservations_of_subnet, reservation.subnet, reservation.id);
+            }
+            Record::TrunkAssociation(association) => {
+                self.trunk_of_branch.insert(association.branch, association.id);
+                link(&mut self.branches_of_trunk, association.trunk, association.id);
+            }
+            Record::Account(_)
+            | Record::ClientToken(_)
+            | Record::NetworkAcl(_)
+            | Record::DhcpOptions(_)
+            | Record::Instance(_)
+            | Record::KeyPair(_)
+            | Record::PrefixList(_) => {}
+        }
+    }
+
+    pub fn remove(&mut self, record: &Record) {
+        match record {
+            Record::Eni(eni) => self.remove_eni(eni),
+            Record::Vpc(vpc) => {
+                for block in &vpc.ipv6_cidrs {
+                    forget(&mut self.vpc_of_ipv6, &block.cidr.network().into(), &(block.cidr, vpc.id));
+                }
+            }
+            Record::Subnet(subnet) => unlink(&mut self.subnets_of_vpc, &subnet.vpc, &subnet.id),
+            Record::RouteTable(table) => self.remove_route_table(table),
+            Record::SecurityGroup(group) => self.remove_group(group),
+            Record::InternetGateway(gateway) => {
+                if let Some(vpc) = gateway.attached_to {
+                    forget(&mut self.gateway_of_vpc, &vpc, &gateway.id);
+                }
+            }
+            Record::EgressOnlyInternetGateway(gateway) => {
+                forget(&mut self.egress_only_gateway_of_vpc, &gateway.vpc, &gateway.id);
+            }
+            Record::Address(address) => {
+                forget(&mut self.address_of_public, &address.public_ip, &address.id);
+                if let Some(AddressAssociation { eni, private_ip, .. }) = address.association {
+                    forget(&mut self.address_of_private, &(eni, private_ip), &address.id);
+                    forget(&mut self.private_of_public, &address.public_ip, &(eni, private_ip));
+                }
+            }
+            Record::NatGateway(gateway) => {
+                if let Some(eni) = gateway.eni {
+                    forget(&mut self.nat_gateway_of_eni, &eni, &gateway.id);
+                }
+            }
+            Record::SubnetCidrReservation(reservation) => {
+                unlink(&mut self.reservations_of_subnet, &reservation.subnet, &reservation.id);
+            }
+            Record::TrunkAssociation(association) => {
+                forget(&mut self.trunk_of_branch, &association.branch, &association.id);
+                unlink(&mut self.branches_of_trunk, &association.trunk, &association.id);
+            }
+            Record::Account(_)
+            | Record::ClientToken(_)
+            | Record::NetworkAcl(_)
+            | Record::DhcpOptions(_)
+            | Record::Instance(_)
+            | Record::KeyPair(_)
+            | Record::PrefixList(_) => {}
+        }
+    }
+
+    fn insert_route_table(&mut self, table: &RouteTable) {
+        link(&mut self.route_tables_of_vpc, table.vpc, table.id);
+        for association in &table.associations {
+            if let Some(subnet) = association.subnet {
+                self.route_table_of_subnet.insert(subnet, table.id);
+            }
+            if let Some(gateway) = association.gateway {
+                self.route_table_of_gateway.insert(gateway, table.id);
+            }
+        }
+        for list in lists_of_table(table) {
+            link(&mut self.tables_naming_list, list, table.id);
+        }
+    }
+
+    fn remove_route_table(&mut self, table: &RouteTable) {
+        unlink(&mut self.route_tables_of_vpc, &table.vpc, &table.id);
+        for association in &table.associations {
+            if let Some(subnet) = association.subnet {
+                forget(&mut self.route_table_of_subnet, &subnet, &table.id);
+            }
+            if let Some(gateway) = association.gateway {
+                forget(&mut self.route_table_of_gateway, &gateway, &table.id);
+            }
+        }
+        for list in lists_of_table(table) {
+            unlink(&mut self.tables_naming_list, &list, &table.id);
+        }
+    }
+
+    fn insert_group(&mut self, group: &SecurityGroup) {
+        link(&mut self.groups_of_vpc, group.vpc, group.id);
+        link(&mut self.groups_of_owner, group.owner, group.id);
+        for rule in group.rules.values() {
+            self.group_of_rule.insert(rule.id, group.id);
+            match rule.peer {
+                RulePeer::Group { group: peer, .. } => link(&mut self.groups_naming_group, peer, group.id),
+                RulePeer::PrefixList(list) => link(&mut self.groups_naming_list, list, group.id),
+                RulePeer::Ipv4(_) | RulePeer::Ipv6(_) => {}
+            }
+        }
+    }
+
+    fn remove_group(&mut self, group: &SecurityGroup) {
+        unlink(&mut self.groups_of_vpc, &group.vpc, &group.id);
+        unlink(&mut self.groups_of_owner, &group.owner, &group.id);
+        for rule in group.rules.values() {
+            self.group_of_rule.remove(&rule.id);
+            match rule.peer {
+                RulePeer::Group { group: peer, .. } => unlink(&mut self.groups_naming_group, &peer, &group.id),
+                RulePeer::PrefixList(list) => unlink(&mut self.groups_naming_list, &list, &group.id),
+                RulePeer::Ipv4(_) | RulePeer::Ipv6(_) => {}
+            }
+        }
+    }
+
+    fn insert_eni(&mut self, eni: &Eni) {
+        for address in eni.addresses() {
+            self.addresses.insert((eni.vpc, address), eni.id);
+        }
+        for prefix in delegated(eni) {
+            self.prefixes.insert((eni.vpc, prefix), eni.id);
+        }
+        for group in &eni.groups {
+            link(&mut self.enis_of_group, *group, eni.id);
+        }
+        link(&mut self.enis_of_subnet, eni.subnet, eni.id);
+        link(&mut self.enis_of_owner, eni.owner, eni.id);
+        self.macs.insert((eni.subnet, eni.mac), eni.id);
+        if let Some((public, private)) = automatic_public(eni) {
+            self.private_of_public.insert(public, (eni.id, private));
+        }
+        if let Some(attachment) = &eni.attachment {
+            link(&mut self.enis_of_instance, attachment.instance, eni.id);
+            self.eni_of_attachment.insert(attachment.id, eni.id);
+        }
+    }
+
+    fn remove_eni(&mut self, eni: &Eni) {
+        for address in eni.addresses() {
+            forget(&mut self.addresses, &(eni.vpc, address), &eni.id);
+        }
+        for prefix in delegated(eni) {
+            forget(&mut self.prefixes, &(eni.vpc, prefix), &eni.id);
+        }
+        for group in &eni.groups {
+            unlink(&mut self.enis_of_group, group, &eni.id);
+        }
+        unlink(&mut self.enis_of_subnet, &eni.subnet, &eni.id);
+        unlink(&mut self.enis_of_owner, &eni.owner, &eni.id);
+        forget(&mut self.macs, &(eni.subnet, eni.mac), &eni.id);
+        if let Some((public, private)) = automatic_public(eni) {
+            forget(&mut self.private_of_public, &public, &(eni.id, private));
+        }
+        if let Some(attachment) = &eni.attachment {
+            unlink(&mut self.enis_of_instance, &attachment.instance, &eni.id);
+            self.eni_of_attachment.remove(&attachment.id);
+        }
+    }
+}
+
+/// Each list that the table's routes name, once: a set can't count.
+fn lists_of_table(table: &RouteTable) -> impl Iterator<Item = PrefixListId> + '_ {
+    table.routes.iter().filter_map(|route| match route.destination {
+        RouteDestination::PrefixList(list) => Some(list),
+        RouteDestination::Block(_) => None,
+    })
+}
+
+/// The automatic public address, and the private one that it stands for.
+fn automatic_public(eni: &Eni) -> Option<(Ipv4Addr, Ipv4Addr)> {
+    Some((eni.public_ipv4?, eni.primary_ipv4()?))
+}
+
+fn delegated(eni: &Eni) -> impl Iterator<Item = IpNet> + '_ {
+    let v4 = eni.ipv4_prefixes.iter().copied().map(IpNet::V4);
+    v4.chain(eni.ipv6_prefixes.iter().copied().map(IpNet::V6))
+}
