@@ -31,6 +31,7 @@ pub use path::*;
 pub use question::{ParseProbeError, Probe, Why, question, why};
 pub use read::Read;
 pub use stage::Stage;
+pub use stage::target::route_is_active;
 
 use gp_model::{EniId, Timestamp, World};
 use gp_wire::Packet;

@@ -8,6 +8,7 @@ pub(crate) mod network_acl;
 pub(crate) mod route;
 pub(crate) mod security_group;
 pub(crate) mod source_check;
+pub(crate) mod target;
 
 use serde::Serialize;
 
