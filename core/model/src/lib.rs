@@ -11,6 +11,7 @@ pub mod entity;
 mod id;
 mod index;
 mod place;
+mod public_pool;
 mod record;
 mod world;
 
@@ -18,5 +19,6 @@ pub use address::{Mac, ParseMacError, host_net, nth_v4, nth_v6, overlaps};
 pub use entity::*;
 pub use id::*;
 pub use place::*;
+pub use public_pool::PublicPools;
 pub use record::{Change, Generation, Record, RecordKey, Table, Tables, Transaction};
 pub use world::{ENI_IPV4_PREFIX_LEN, ENI_IPV6_PREFIX_LEN, World};
