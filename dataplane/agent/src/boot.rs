@@ -1,65 +1,72 @@
-//! Starting and ending one instance: blocking work, done on worker threads.
+//! Starting one instance: blocking work, done on worker threads.
 
 use crate::config::{AgentConfig, InstancePlace};
 use crate::error::AgentError;
+use crate::guest::{self, Guest};
 use crate::plumbing::{EniPlan, Plumbing};
-use gp_linux::Cgroups;
-use gp_model::{HostnameType, Instance, Region, World};
-use gp_sandbox::{InstanceRunner, Running, SandboxRunner, SandboxSpec};
-use std::time::Duration;
+use gp_model::{GuestKind, HostnameType, Instance, InstanceId, Region, World};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-/// For a guest's processes to end by themselves.
-const STOP_GRACE: Duration = Duration::from_secs(2);
-/// A stopped instance's processes have had their time; a terminated one's work is thrown away anyhow.
-const TERMINATE_GRACE: Duration = Duration::from_millis(200);
-
-/// Processes and threads that an instance may have per MiB of its type's memory, with bounds for the smallest and largest.
-const PIDS_PER_MIB: u64 = 2;
-const PIDS_MIN: u64 = 1024;
-const PIDS_MAX: u64 = 32_768;
-
-/// What a worker needs to boot an instance.
+/// What a worker needs to boot an instance, whatever its kind of guest.
 #[derive(Debug)]
 pub struct BootPlan {
-    pub spec: SandboxSpec,
+    pub instance: InstanceId,
+    pub kind: GuestKind,
+    pub hostname: String,
+    /// As it was meant: base64 already undone.
+    pub user_data: Option<Vec<u8>>,
+    /// Is user data to be run?
+    pub is_first: bool,
+    /// One line.
+    pub authorized_key: Option<String>,
+    /// As the instance's type says; none where the type is unknown.
+    pub size: Option<Size>,
+    /// Host paths that the guest must not see.
+    pub hidden: Vec<PathBuf>,
     pub enis: Vec<EniPlan>,
     pub boot: u32,
-    place: InstancePlace,
+    pub place: InstancePlace,
+}
+
+/// What of an instance's type its guest gets.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    pub memory_mib: u64,
+    pub vcpus: u32,
 }
 
 impl BootPlan {
     /// The plan of an instance as the world has it now.
     pub fn new(config: &AgentConfig, world: &World, instance: &Instance) -> Self {
         let place = config.instance(instance.id);
-        let mut spec = SandboxSpec::new(&instance.id.to_string(), &place.run, &place.disk);
-        spec.console.clone_from(&place.console);
-        spec.cgroup.clone_from(&place.cgroup);
-        spec.hostname = hostname(world, instance);
-        spec.user_data = instance.user_data.as_deref().and_then(decode_user_data);
-        spec.run_user_data = !place.first_boot_done.exists();
-        spec.authorized_key = authorized_key(world, instance);
-        spec.masked_paths = vec![config.data_dir.clone(), config.run_dir.clone()];
-        if let Some(kind) = gp_catalog::catalog().get(&instance.instance_type) {
-            spec.memory_bytes = kind.memory_mib << 20;
-            spec.cpus = kind.vcpus;
-            let pids = (kind.memory_mib * PIDS_PER_MIB).clamp(PIDS_MIN, PIDS_MAX);
-            spec.pids_max = u32::try_from(pids).unwrap_or(u32::MAX);
+        let kind = gp_catalog::catalog().get(&instance.instance_type);
+        Self {
+            instance: instance.id,
+            kind: instance.guest.clone(),
+            hostname: hostname(world, instance),
+            user_data: instance.user_data.as_deref().and_then(decode_user_data),
+            is_first: !place.first_boot_done.exists(),
+            authorized_key: authorized_key(world, instance),
+            size: kind.map(|kind| Size { memory_mib: kind.memory_mib, vcpus: kind.vcpus }),
+            hidden: vec![config.data_dir.clone(), config.run_dir.clone()],
+            enis: eni_plans(world, instance),
+            boot: instance.boot,
+            place,
         }
-        Self { spec, enis: eni_plans(world, instance), boot: instance.boot, place }
     }
 
     /// Boots it; when this returns, its interfaces are up and its own code runs.
     ///
     /// # Errors
     /// The host refuses; then nothing but the disk is left behind.
-    pub fn start(&self, plumbing: &Plumbing) -> Result<Running, AgentError> {
-        let file =
-            |source| AgentError::File { what: format!("recording the boot of {}", self.spec.instance_id), source };
+    pub fn start(&self, plumbing: &Plumbing) -> Result<Arc<dyn Guest>, AgentError> {
+        let file = |source| AgentError::File { what: format!("recording the boot of {}", self.instance), source };
+        let runner = guest::runner_of(&self.kind)?;
         self.place.record_boot(self.boot).map_err(file)?;
         std::fs::create_dir_all(&self.place.data).map_err(file)?;
-        let started = SandboxRunner.start(&self.spec, &mut |netns| {
-            self.enis.iter().try_for_each(|eni| plumbing.plug(eni, netns)).map_err(Into::into)
-        });
+        let started =
+            runner.start(self, &mut |seat| self.enis.iter().try_for_each(|eni| plumbing.plug(eni, &seat(eni)?)));
         match started {
             Ok(running) => {
                 self.place.record_first_boot().map_err(file)?;
@@ -67,7 +74,7 @@ impl BootPlan {
             }
             Err(error) => {
                 self.enis.iter().for_each(|eni| drop(plumbing.unplug_from(eni.eni, eni.instance)));
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -77,27 +84,6 @@ impl BootPlan {
 pub fn eni_plans(world: &World, instance: &Instance) -> Vec<EniPlan> {
     let enis = world.enis_of_instance(instance.id);
     enis.iter().filter_map(|eni| EniPlan::of(&world.region, eni, world.subnet(eni.subnet)?)).collect()
-}
-
-/// Stops the instance, and with `remove` throws its disk and console away.
-///
-/// # Errors
-/// Its processes, control group or files can't be removed.
-pub fn end(running: Option<&Running>, place: &InstancePlace, remove: bool) -> Result<(), AgentError> {
-    match running {
-        Some(running) => SandboxRunner.stop(running, if remove { TERMINATE_GRACE } else { STOP_GRACE })?,
-        // A process that was killed while it booted the instance leaves a control group that no record tells of.
-        None => drop(Cgroups::detect()?.remove(&place.cgroup)?),
-    }
-    let file = |source| AgentError::File { what: format!("removing {}", place.run.display()), source };
-    match std::fs::remove_dir_all(&place.run) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(file(error)),
-        _ => {}
-    }
-    if remove {
-        SandboxRunner.remove_disk(&place.data)?;
-    }
-    Ok(())
 }
 
 /// `ip-10-0-1-5.ec2.internal`, or the id where the subnet names instances after it (VPC user guide, "DNS attributes").

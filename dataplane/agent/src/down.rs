@@ -1,8 +1,8 @@
 //! Removes everything that a Groundplane of this name made on the host, whether its process lives or crashed.
 
-use crate::boot;
 use crate::config::AgentConfig;
 use crate::error::AgentError;
+use crate::guest;
 use gp_linux::NetNs;
 use std::io::ErrorKind;
 
@@ -37,7 +37,7 @@ fn end_instances(config: &AgentConfig) -> Result<(), AgentError> {
         let ends: Vec<_> = ids
             .map(|id| {
                 let place = config.instance(id);
-                scope.spawn(move || boot::end(gp_sandbox::adopt(&place.run).as_ref(), &place, false))
+                scope.spawn(move || guest::end(guest::adopt(&place).as_deref(), &place, false))
             })
             .collect();
         ends.into_iter().try_for_each(|end| end.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

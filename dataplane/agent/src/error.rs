@@ -16,6 +16,9 @@ pub enum AgentError {
     Upcalls(#[from] gp_slowpath::RunnerError),
     #[error("the instance's sandbox fails")]
     Sandbox(#[from] gp_sandbox::SandboxError),
+    /// A guest's own refusal.
+    #[error("{0}")]
+    Guest(String),
     #[error("{what}")]
     File { what: String, source: std::io::Error },
 }

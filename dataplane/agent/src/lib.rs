@@ -11,6 +11,7 @@ mod boot;
 mod config;
 mod down;
 mod error;
+mod guest;
 mod inquiry;
 mod plumbing;
 mod reconciler;

@@ -1,6 +1,7 @@
 //! Plugs ENIs into instances: a veth whose near end carries the fast path, and addresses inside the guest.
 
 use crate::error::AgentError;
+use crate::guest::Seat;
 use gp_linux::{GuestAddress, GuestConfig, Links, NetNs, Veth, VethSpec, configure_guest};
 use gp_maps::Fastpath;
 use gp_model::{Eni, EniId, InstanceId, Region, Subnet};
@@ -99,11 +100,12 @@ impl Plumbing {
         self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the ENI equal to its plan inside `guest`, whatever part of it is there already.
+    /// Makes the ENI equal to its plan at its seat, whatever part of it is there already.
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn plug(&self, plan: &EniPlan, guest: &NetNs) -> Result<(), AgentError> {
+    pub fn plug(&self, plan: &EniPlan, seat: &Seat) -> Result<(), AgentError> {
+        let Seat::Netns(guest) = seat;
         self.holders().insert(plan.eni, plan.instance);
         let host_name = plan.host_name();
         let alias = plan.eni.to_string();
@@ -124,10 +126,7 @@ impl Plumbing {
     }
 
     /// Addresses and routes of an ENI that is plugged.
-    ///
-    /// # Errors
-    /// The kernel refuses.
-    pub fn configure(&self, plan: &EniPlan, guest: &NetNs) -> Result<(), AgentError> {
+    fn configure(&self, plan: &EniPlan, guest: &NetNs) -> Result<(), AgentError> {
         let has_ipv6 = plan.addresses.iter().any(|(address, _)| address.is_ipv6());
         configure_guest(
             guest,
@@ -146,7 +145,8 @@ impl Plumbing {
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn change(&self, from: &EniPlan, to: &EniPlan, guest: &NetNs) -> Result<(), AgentError> {
+    pub fn change(&self, from: &EniPlan, to: &EniPlan, seat: &Seat) -> Result<(), AgentError> {
+        let Seat::Netns(guest) = seat;
         for &(address, prefix_len) in from.addresses.difference(&to.addresses) {
             gp_linux::remove_guest_address(guest, &from.guest_name, GuestAddress { address, prefix_len })?;
         }

@@ -6,10 +6,10 @@
 use crate::boot::{self, BootPlan};
 use crate::config::AgentConfig;
 use crate::error::{AgentError, chain};
+use crate::guest::{self, Guest};
 use crate::plumbing::{EniPlan, Plumbing};
 use gp_compile::{HostReport, HostView, InstanceOutcome};
 use gp_model::{EniId, Generation, Instance, InstanceId, InstanceState, Region, World};
-use gp_sandbox::Running;
 use gp_slowpath::{Engine, Now};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ enum Slot {
 
 struct RunningInstance {
     boot: u32,
-    running: Running,
+    guest: Arc<dyn Guest>,
     enis: BTreeMap<EniId, EniPlan>,
 }
 
@@ -44,7 +44,7 @@ pub enum Done {
         instance: InstanceId,
         region: Region,
         plan: Box<BootPlan>,
-        result: Result<Running, AgentError>,
+        result: Result<Arc<dyn Guest>, AgentError>,
     },
     Ended {
         instance: InstanceId,
@@ -105,38 +105,37 @@ impl Reconciler {
         }
     }
 
-    /// Ends sandboxes that a former process left and that the view does not know: their store is gone.
+    /// Ends guests that a former process left and that the view does not know: their store is gone.
     fn end_orphans(&self, view: &HostView) {
         let entries = std::fs::read_dir(self.config.instances_dir()).into_iter().flatten().flatten();
         let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<InstanceId>().ok());
         for id in ids.filter(|id| !is_known(view, *id)) {
             warn!(instance = %id, "nobody knows this instance; it is removed");
             let place = self.config.instance(id);
-            if let Err(error) = boot::end(gp_sandbox::adopt(&place.run).as_ref(), &place, true) {
+            if let Err(error) = guest::end(guest::adopt(&place).as_deref(), &place, true) {
                 error!(instance = %id, error = chain(&error), "a forgotten instance can't be removed");
             }
         }
     }
 
-    /// A running sandbox of the boot that is wanted, with its interfaces plugged again.
+    /// A running guest of the boot that is wanted, with its interfaces plugged again.
     fn adopt_instance(&self, world: &World, instance: &Instance) -> Option<RunningInstance> {
         let place = self.config.instance(instance.id);
-        let running = gp_sandbox::adopt(&place.run)?;
+        let guest = guest::adopt(&place)?;
         let boot = place.recorded_boot()?;
         // The former process may have ended between the boot and this record of it.
         if let Err(error) = place.record_first_boot() {
             warn!(instance = %instance.id, %error, "its first boot can't be recorded");
         }
         let mut enis = BTreeMap::new();
-        let netns = running.netns().ok()?;
         for plan in boot::eni_plans(world, instance) {
-            match self.plumbing.plug(&plan, &netns) {
+            match guest.seat(&plan).and_then(|seat| self.plumbing.plug(&plan, &seat)) {
                 Ok(()) => drop(enis.insert(plan.eni, plan)),
                 Err(error) => warn!(eni = %plan.eni, error = chain(&error), "the interface can't be taken over"),
             }
         }
         info!(instance = %instance.id, "taken over");
-        Some(RunningInstance { boot, running, enis })
+        Some(RunningInstance { boot, guest, enis })
     }
 
     /// Makes the host equal to the view and reports its generation as applied.
@@ -186,7 +185,7 @@ impl Reconciler {
 
     /// Starts an instance; what still runs of an earlier boot is ended first, and the start comes with a further round.
     fn start_afresh(&mut self, region: &Region, world: &World, instance: &Instance) {
-        if gp_sandbox::adopt(&self.config.instance(instance.id).run).is_some() {
+        if guest::adopt(&self.config.instance(instance.id)).is_some() {
             self.end(region, instance, None, false);
         } else {
             self.start(region, world, instance);
@@ -210,25 +209,25 @@ impl Reconciler {
         let running = match self.slots.remove(&instance.id) {
             Some(Slot::Running(running)) => {
                 running.enis.keys().for_each(|eni| self.unplug(*eni, instance.id));
-                Some(running.running)
+                Some(running.guest)
             }
             // Once the worker is done, a further round comes here again.
             Some(busy @ (Slot::Starting | Slot::Ending | Slot::Unended)) => {
                 self.slots.insert(instance.id, busy);
                 return;
             }
-            Some(Slot::Failed { .. }) | None => gp_sandbox::adopt(&self.config.instance(instance.id).run),
+            Some(Slot::Failed { .. }) | None => guest::adopt(&self.config.instance(instance.id)),
         };
         self.slots.insert(instance.id, Slot::Ending);
         let place = self.config.instance(instance.id);
         let (done, region, id, boot) = (self.done.clone(), region.clone(), instance.id, instance.boot);
         self.runtime.spawn_blocking(move || {
-            let result = boot::end(running.as_ref(), &place, remove);
+            let result = guest::end(running.as_deref(), &place, remove);
             let _ = done.blocking_send(Done::Ended { instance: id, region, boot, outcome, result });
         });
     }
 
-    /// Ends sandboxes of instances that the view doesn't have any more.
+    /// Ends guests of instances that the view doesn't have any more.
     fn end_strangers(&mut self, view: &HostView) {
         let gone: Vec<_> = self.slots.keys().filter(|id| !is_known(view, **id)).copied().collect();
         for id in gone {
@@ -236,7 +235,7 @@ impl Reconciler {
             stranger.enis.keys().for_each(|eni| self.unplug(*eni, id));
             let place = self.config.instance(id);
             self.runtime.spawn_blocking(move || {
-                if let Err(error) = boot::end(Some(&stranger.running), &place, true) {
+                if let Err(error) = guest::end(Some(&*stranger.guest), &place, true) {
                     error!(instance = %id, error = chain(&error), "a forgotten instance can't be removed");
                 }
             });
@@ -246,9 +245,9 @@ impl Reconciler {
     /// Takes a worker's result. The caller reconciles again afterwards, since the world may have moved on meanwhile.
     pub fn finish(&mut self, done: Done) {
         match done {
-            Done::Started { instance, region, plan, result: Ok(running) } => {
+            Done::Started { instance, region, plan, result: Ok(guest) } => {
                 let enis = plan.enis.iter().map(|eni| (eni.eni, eni.clone())).collect();
-                let slot = RunningInstance { boot: plan.boot, running, enis };
+                let slot = RunningInstance { boot: plan.boot, guest, enis };
                 self.slots.insert(instance, Slot::Running(Box::new(slot)));
                 info!(%instance, "running");
                 self.report_instance(&region, instance, plan.boot, InstanceOutcome::Running);
@@ -282,7 +281,7 @@ impl Reconciler {
         let ended: Vec<_> = self
             .slots
             .iter()
-            .filter(|(_, slot)| matches!(slot, Slot::Running(instance) if !instance.running.is_running()))
+            .filter(|(_, slot)| matches!(slot, Slot::Running(instance) if !instance.guest.is_running()))
             .map(|(id, _)| *id)
             .collect();
         for id in ended {
@@ -321,7 +320,9 @@ fn ensure_enis(plumbing: &Plumbing, id: InstanceId, instance: &mut RunningInstan
     let wanted: BTreeSet<EniId> = plans.iter().map(|plan| plan.eni).collect();
     let gone: Vec<_> = instance.enis.keys().filter(|eni| !wanted.contains(eni)).copied().collect();
     for eni in gone {
-        instance.enis.remove(&eni);
+        if let Some(plan) = instance.enis.remove(&eni) {
+            instance.guest.unplugging(&plan);
+        }
         if let Err(error) = plumbing.unplug_from(eni, id) {
             error!(%eni, error = chain(&error), "the interface can't be removed");
         }
@@ -331,9 +332,9 @@ fn ensure_enis(plumbing: &Plumbing, id: InstanceId, instance: &mut RunningInstan
         if current == Some(&plan) {
             continue;
         }
-        let made = instance.running.netns().map_err(AgentError::from).and_then(|netns| match current {
-            Some(current) if current.guest_name == plan.guest_name => plumbing.change(current, &plan, &netns),
-            _ => plumbing.plug(&plan, &netns),
+        let made = instance.guest.seat(&plan).and_then(|seat| match current {
+            Some(current) if current.guest_name == plan.guest_name => plumbing.change(current, &plan, &seat),
+            _ => plumbing.plug(&plan, &seat).and_then(|()| instance.guest.plugged(&plan)),
         });
         match made {
             Ok(()) => drop(instance.enis.insert(plan.eni, plan)),
