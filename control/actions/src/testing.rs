@@ -1,6 +1,6 @@
 //! A region in memory for tests: requests as forms, answers as XML or as refusals.
 
-use crate::{Caller, Settings, plan};
+use crate::{Caller, Context, Settings, plan};
 use gp_ec2::{ApiError, Reply, decode_form, encode_reply};
 use gp_model::{Change, Region, Timestamp, World};
 
@@ -41,6 +41,21 @@ impl Lab {
         let plan = plan(&self.world, &self.caller, &request, self.now, &mut ids, &self.settings)?;
         self.apply(plan.changes);
         Ok(plan.reply)
+    }
+
+    /// What a service does by itself, without a request of the user's for it.
+    pub(crate) fn by_service<T>(&mut self, act: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        let request = decode_form(b"Action=DescribeRegions").expect("well-formed");
+        let last_id = &mut self.last_id;
+        let mut ids = || {
+            *last_id += 1;
+            *last_id
+        };
+        let mut ctx = Context::new(&self.world, &self.caller, &request, self.now, &mut ids, &self.settings);
+        let result = act(&mut ctx);
+        let changes = ctx.into_changes();
+        self.apply(changes);
+        result
     }
 
     pub(crate) fn apply(&mut self, changes: Vec<Change>) {

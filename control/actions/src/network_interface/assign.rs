@@ -3,6 +3,7 @@
 use super::AddressFault;
 use super::address_request::{Wanted, parse_addresses, parse_ipv4_prefixes};
 use super::limits::{AddressLimits, ipv4_slots, ipv6_slots};
+use super::managed::check_changeable;
 use super::new_eni::prefixes;
 use super::pool::{Pool, check_range};
 use crate::Context;
@@ -24,6 +25,7 @@ pub(crate) fn assign_private_ip_addresses(
     request: &AssignPrivateIpAddressesRequest,
 ) -> Result<AssignPrivateIpAddressesResult, ApiError> {
     let eni = ctx.eni(request.network_interface_id.as_deref().unwrap_or_default())?;
+    check_changeable(&eni)?;
     let (addresses, blocks) = wanted(request)?;
     let subnet = ctx.subnet(&eni.subnet.to_string())?;
     if subnet.is_ipv6_native() {
@@ -158,6 +160,7 @@ pub(crate) fn unassign_private_ip_addresses(
     request: &UnassignPrivateIpAddressesRequest,
 ) -> Result<(), ApiError> {
     let eni = ctx.eni(request.network_interface_id.as_deref().unwrap_or_default())?;
+    check_changeable(&eni)?;
     let listed = request.private_ip_addresses.iter().map(String::as_str);
     let addresses: Vec<Ipv4Addr> = parse_addresses(listed, "PrivateIpAddress")?;
     let blocks = parse_ipv4_prefixes(request.ipv4_prefixes.iter().map(String::as_str))?;

@@ -4,6 +4,7 @@ use super::AddressFault;
 use super::address_request::{Wanted, parse_addresses, parse_ipv6_prefixes};
 use super::assign::not_assigned;
 use super::limits::{AddressLimits, ipv4_slots, ipv6_slots};
+use super::managed::check_changeable;
 use super::new_eni::prefixes;
 use super::pool::Pool;
 use crate::Context;
@@ -22,6 +23,7 @@ pub(crate) fn assign_ipv6_addresses(
     request: &AssignIpv6AddressesRequest,
 ) -> Result<AssignIpv6AddressesResult, ApiError> {
     let eni = ctx.eni(request.network_interface_id.as_deref().unwrap_or_default())?;
+    check_changeable(&eni)?;
     let (addresses, blocks) = wanted(request)?;
     let subnet = ctx.subnet(&eni.subnet.to_string())?;
     if subnet.ipv6_cidrs.is_empty() {
@@ -91,6 +93,7 @@ pub(crate) fn unassign_ipv6_addresses(
     request: &UnassignIpv6AddressesRequest,
 ) -> Result<UnassignIpv6AddressesResult, ApiError> {
     let eni = ctx.eni(request.network_interface_id.as_deref().unwrap_or_default())?;
+    check_changeable(&eni)?;
     let listed = request.ipv6_addresses.iter().map(String::as_str);
     let addresses: Vec<Ipv6Addr> = parse_addresses(listed, "Ipv6Addresses")?;
     let blocks = parse_ipv6_prefixes(request.ipv6_prefixes.iter().map(String::as_str))?;

@@ -3,7 +3,7 @@
 //! The rules (EC2 user guide, "Network interface attachments"): same zone, a free device index, room for one more by
 //! the instance type. The VPC may be another one than the instance's.
 
-use super::check_fits;
+use super::{check_fits, managed};
 use crate::Context;
 use crate::context::refuse_unsupported;
 use gp_ec2::ApiError;
@@ -30,6 +30,7 @@ pub(crate) fn attach(
     let device_index = index(request.device_index, "DeviceIndex")?;
     let network_card_index = index(Some(request.network_card_index.unwrap_or_default()), "NetworkCardIndex")?;
     check_free(&eni)?;
+    managed::check_changeable(&eni)?;
     if !matches!(instance.state, InstanceState::Running | InstanceState::Stopped) {
         return Err(not_attachable(&instance));
     }
@@ -61,9 +62,9 @@ fn index(given: Option<i64>, parameter: &str) -> Result<u32, ApiError> {
 /// # Errors
 /// `InvalidNetworkInterface.InUse` where the ENI is attached to something.
 pub(crate) fn check_free(eni: &Eni) -> Result<(), ApiError> {
-    match eni.attachment {
-        None => Ok(()),
-        Some(_) => Err(ApiError::client("InvalidNetworkInterface.InUse", format!("Interface: [{}] in use.", eni.id))),
+    match (&eni.attachment, &eni.service_attachment) {
+        (None, None) => Ok(()),
+        _ => Err(ApiError::client("InvalidNetworkInterface.InUse", format!("Interface: [{}] in use.", eni.id))),
     }
 }
 
@@ -106,16 +107,13 @@ pub(super) fn attachment_not_found(id: &str) -> ApiError {
 /// while the instance starts.
 pub(crate) fn detach(ctx: &mut Context<'_>, request: &DetachNetworkInterfaceRequest) -> Result<(), ApiError> {
     let given = request.attachment_id.as_deref().unwrap_or_default();
+    managed::check_attachment_id(given)?;
     let id: EniAttachmentId = given
         .parse()
         .map_err(|e: gp_model::ParseIdError| ApiError::client("InvalidAttachmentID.Malformed", e.to_string()))?;
     let own = |eni: &&Arc<Eni>| eni.owner == ctx.account();
     let eni = ctx.world().eni_of_attachment(id).filter(own).cloned().ok_or_else(|| attachment_not_found(given))?;
     let attachment = eni.attachment.as_ref().ok_or_else(|| attachment_not_found(given))?;
-    if eni.requester_managed {
-        let message = "You are not allowed to manage 'ela-attach' attachments.";
-        return Err(ApiError::client("OperationNotPermitted", message));
-    }
     if attachment.device_index == 0 && attachment.network_card_index == 0 {
         let message = "The network interface at device index 0 and networkCard index 0 cannot be detached.";
         return Err(ApiError::client("OperationNotPermitted", message));

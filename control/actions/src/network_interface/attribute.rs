@@ -1,6 +1,7 @@
 //! Describe-, Modify- and ResetNetworkInterfaceAttribute.
 
 use super::create::check_description;
+use super::managed::{check_attachment_id, check_changeable, may_set_groups};
 use super::{connection_tracking, resolve_groups, view};
 use crate::Context;
 use crate::context::{refuse_public_address, refuse_unsupported};
@@ -30,7 +31,7 @@ pub(crate) fn describe_attribute(
             result.source_dest_check = Some(AttributeBooleanValue { value: Some(eni.source_dest_check) });
         }
         Some("attachment") => {
-            result.attachment = eni.attachment.as_ref().map(|a| view::attachment_shape(ctx.world(), a));
+            result.attachment = view::attachment_of(ctx.world(), &eni);
         }
         // Public addresses are not there yet, so no ENI gets one.
         Some("associatePublicIpAddress") => result.associate_public_ip_address = Some(false),
@@ -55,6 +56,12 @@ pub(crate) fn modify_attribute(
     ])?;
     refuse_public_address("AssociatePublicIpAddress", request.associate_public_ip_address)?;
     check_one_attribute(request)?;
+    if request.groups.is_empty() || !may_set_groups(&eni) {
+        check_changeable(&eni)?;
+    }
+    if let Some(changes) = request.attachment.as_ref() {
+        check_attachment_id(changes.attachment_id.as_deref().unwrap_or_default())?;
+    }
     let mut edited = (*eni).clone();
     if let Some(description) = request.description.as_ref() {
         edited.description = description.value.clone().unwrap_or_default();
@@ -128,6 +135,7 @@ pub(crate) fn reset_attribute(
     if request.source_dest_check.is_none() {
         return Err(ApiError::missing_parameter("sourceDestCheck"));
     }
+    check_changeable(&eni)?;
     ctx.edit(&*eni, |eni| eni.source_dest_check = true);
     Ok(())
 }

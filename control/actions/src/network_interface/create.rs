@@ -1,6 +1,6 @@
 //! CreateNetworkInterface and DeleteNetworkInterface.
 
-use super::{AddressLimits, AddressRequest, NewEni, WireAddresses, connection_tracking, resolve_groups, view};
+use super::{AddressLimits, AddressRequest, EniKind, NewEni, WireAddresses, connection_tracking, resolve_groups, view};
 use crate::context::refuse_unsupported;
 use crate::{Context, lookup};
 use gp_ec2::ApiError;
@@ -34,7 +34,8 @@ pub(crate) fn create(
     check_description(&description)?;
     let subnet = ctx.subnet(request.subnet_id.as_deref().unwrap_or_default())?;
     let groups = resolve_groups(ctx, &request.groups, &subnet)?;
-    let eni = NewEni { subnet, groups, description, addresses, connection_tracking: tracking, tags };
+    let kind = EniKind::default();
+    let eni = NewEni { subnet, groups, description, addresses, connection_tracking: tracking, tags, kind };
     let eni = eni.create(ctx, AddressLimits::UNATTACHED)?;
     ctx.remember([eni.id]);
     Ok(reply(ctx, request, &eni, Some("pending")))
@@ -82,7 +83,7 @@ pub(super) fn check_description(description: &str) -> Result<(), ApiError> {
 /// `InvalidNetworkInterfaceID.NotFound`; `InvalidParameterValue` while it is attached.
 pub(crate) fn delete(ctx: &mut Context<'_>, request: &DeleteNetworkInterfaceRequest) -> Result<(), ApiError> {
     let eni = ctx.eni(request.network_interface_id.as_deref().unwrap_or_default())?;
-    if eni.attachment.is_some() {
+    if eni.attachment.is_some() || eni.service_attachment.is_some() {
         let message = format!("Network interface '{}' is currently in use.", eni.id);
         return Err(ApiError::client("InvalidParameterValue", message));
     }

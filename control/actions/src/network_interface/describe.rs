@@ -38,7 +38,7 @@ const FILTERS: &[Filter<NetworkInterface>] = &[
     ("description", |eni| one(&eni.description)),
     ("group-id", |eni| each(&eni.groups, |group| group.group_id.clone())),
     ("group-name", |eni| each(&eni.groups, |group| group.group_name.clone())),
-    ("interface-type", |eni| one(&eni.interface_type)),
+    ("interface-type", |eni| interface_types(eni)),
     ("ipv6-addresses.ipv6-address", |eni| each(&eni.ipv6_addresses, |address| address.ipv6_address.clone())),
     ("mac-address", |eni| one(&eni.mac_address)),
     ("network-interface-id", |eni| one(&eni.network_interface_id)),
@@ -53,6 +53,15 @@ const FILTERS: &[Filter<NetworkInterface>] = &[
     ("subnet-id", |eni| one(&eni.subnet_id)),
     ("vpc-id", |eni| one(&eni.vpc_id)),
 ];
+
+/// The API's model says `natGateway` where its documentation and its answers say `nat_gateway`.
+fn interface_types(eni: &NetworkInterface) -> Vec<String> {
+    let mut names = one(&eni.interface_type);
+    if names.iter().any(|name| name == "nat_gateway") {
+        names.push("natGateway".to_owned());
+    }
+    names
+}
 
 fn private_addresses(eni: &NetworkInterface) -> Vec<String> {
     each(&eni.private_ip_addresses, |address| address.private_ip_address.clone())

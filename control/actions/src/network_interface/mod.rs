@@ -12,11 +12,13 @@ mod attribute;
 mod create;
 mod describe;
 mod limits;
+#[cfg_attr(not(test), allow(dead_code, reason = "the services that use it follow one by one"))]
+pub(crate) mod managed;
 mod new_eni;
 mod pool;
 mod view;
 
-pub(crate) use address_request::{AddressRequest, WireAddresses};
+pub(crate) use address_request::{AddressRequest, Wanted, WireAddresses};
 pub(crate) use assign::{assign_private_ip_addresses, unassign_private_ip_addresses};
 pub(crate) use assign_ipv6::{assign_ipv6_addresses, unassign_ipv6_addresses};
 pub(crate) use attach::{attach, check_free, check_zone, detach};
@@ -24,9 +26,11 @@ pub(crate) use attribute::{describe_attribute, modify_attribute, reset_attribute
 pub(crate) use create::{create, delete};
 pub(crate) use describe::describe;
 pub(crate) use limits::{AddressLimits, check_fits, check_places};
-pub(crate) use new_eni::{NewEni, NewEniError, connection_tracking, resolve_groups};
+pub(crate) use new_eni::{EniKind, NewEni, NewEniError, connection_tracking, resolve_groups};
 pub(crate) use pool::AddressFault;
 pub(crate) use view::{attachment_status, group_identifiers, private_dns_name, private_domain, wire_time};
 
+#[cfg(test)]
+mod managed_tests;
 #[cfg(test)]
 mod tests;

@@ -5,12 +5,18 @@ use super::{AddressFault, AddressLimits, AddressRequest};
 use crate::network_interface::address_request::Wanted;
 use crate::{Context, lookup};
 use gp_ec2::{ApiError, shapes};
-use gp_model::{ConnectionTracking, Eni, EniId, Mac, SecurityGroupId, Subnet, Tags, VpcId, World};
+use gp_model::{
+    ConnectionTracking, Eni, EniId, Mac, SecurityGroupId, ServiceAttachment, ServiceAttachmentId, Subnet, Tags, VpcId,
+    World,
+};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// What every ENI of ours is; the other kinds belong to services.
-const INTERFACE: &str = "interface";
+/// An ordinary ENI.
+pub(crate) const INTERFACE: &str = "interface";
+
+/// Where services attach theirs, as AWS shows it.
+const SERVICE_DEVICE_INDEX: u32 = 1;
 
 /// An ENI to be made.
 #[derive(Debug, Clone)]
@@ -21,6 +27,33 @@ pub(crate) struct NewEni {
     pub(crate) addresses: AddressRequest,
     pub(crate) connection_tracking: ConnectionTracking,
     pub(crate) tags: Tags,
+    pub(crate) kind: EniKind,
+}
+
+/// What sets an ENI apart from an ordinary one, which is the default.
+#[derive(Debug, Clone)]
+pub(crate) struct EniKind {
+    /// EC2's `InterfaceType`.
+    pub(crate) interface_type: String,
+    pub(crate) source_dest_check: bool,
+    /// Is the first IPv6 address kept as long as the ENI is attached?
+    pub(crate) primary_ipv6: bool,
+    /// Who holds it from the start.
+    pub(crate) service: Option<Service>,
+}
+
+/// The service that a requester-managed ENI is for.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    pub(crate) requester: String,
+    /// `amazon-aws`, `amazon-elb`, …
+    pub(crate) instance_owner: String,
+}
+
+impl Default for EniKind {
+    fn default() -> Self {
+        Self { interface_type: INTERFACE.to_owned(), source_dest_check: true, primary_ipv6: false, service: None }
+    }
 }
 
 /// Why an ENI can't be made. RunInstances has its own words for a full subnet.
@@ -62,6 +95,14 @@ impl NewEni {
         let ipv4 = usize::from(self.subnet.cidr.is_some()) + addresses.secondary.len() + addresses.ipv4_prefixes.len();
         let ipv6 = addresses.ipv6.len() + addresses.ipv6_prefixes.len();
         limits.check(ipv4, ipv6, addresses.wants_prefixes())?;
+        let service_attachment = self.kind.service.as_ref().map(|service| ServiceAttachment {
+            id: ctx.draw(ServiceAttachmentId::from_bits),
+            instance_owner: service.instance_owner.clone(),
+            device_index: SERVICE_DEVICE_INDEX,
+            attached_at: ctx.now,
+        });
+        let requester_managed = self.kind.service.is_some();
+        let requester = self.kind.service.map_or_else(|| ctx.caller.principal.clone(), |service| service.requester);
         let mut eni = Eni {
             id: ctx.draw(EniId::from_bits),
             owner: ctx.account(),
@@ -70,20 +111,20 @@ impl NewEni {
             zone: self.subnet.zone.clone(),
             mac: draw_mac(ctx, &self.subnet),
             description: self.description,
-            interface_type: INTERFACE.to_owned(),
-            requester: Some(ctx.caller.principal.clone()),
-            requester_managed: false,
+            interface_type: self.kind.interface_type,
+            requester: Some(requester),
+            requester_managed,
             private_ipv4: Vec::new(),
             ipv6: Vec::new(),
             ipv4_prefixes: Vec::new(),
             ipv6_prefixes: Vec::new(),
             groups: self.groups,
-            source_dest_check: true,
+            source_dest_check: self.kind.source_dest_check,
             associate_public_ip: false,
             public_ipv4: None,
-            primary_ipv6: false,
+            primary_ipv6: self.kind.primary_ipv6,
             attachment: None,
-            service_attachment: None,
+            service_attachment,
             last_attachment: None,
             connection_tracking: self.connection_tracking,
             created_at: ctx.now,
@@ -193,9 +234,7 @@ fn draw_mac(ctx: &mut Context<'_>, subnet: &Subnet) -> Mac {
         let bits = ctx.bits().to_be_bytes();
         let first = FIRST_OCTETS[usize::from(bits[10]) % FIRST_OCTETS.len()];
         let mac = Mac([first, bits[11], bits[12], bits[13], bits[14], bits[15]]);
-        let world = ctx.world();
-        let mut others = world.enis_of_subnet(subnet.id).filter_map(|id| world.eni(id));
-        if !others.any(|eni| eni.mac == mac) {
+        if ctx.world().eni_with_mac(subnet.id, mac).is_none() {
             return mac;
         }
     }

@@ -3,7 +3,9 @@
 use crate::tag_spec::tag_list;
 use crate::{Context, place};
 use gp_ec2::{Timestamp, shapes};
-use gp_model::{ConnectionTracking, Eni, EniAttachment, InstanceState, Region, SecurityGroupId, World};
+use gp_model::{
+    ConnectionTracking, Eni, EniAttachment, InstanceState, Region, SecurityGroupId, ServiceAttachment, World,
+};
 use std::net::Ipv4Addr;
 
 pub(crate) fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::NetworkInterface {
@@ -12,7 +14,7 @@ pub(crate) fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::Network
     let name = |address: Ipv4Addr| vpc_names.then(|| private_dns_name(ctx.region(), address));
     let zone_id = place::zones_of(ctx.region(), ctx.settings).into_iter().find(|facts| facts.zone == eni.zone);
     shapes::NetworkInterface {
-        attachment: eni.attachment.as_ref().map(|attachment| attachment_shape(world, attachment)),
+        attachment: attachment_of(world, eni),
         availability_zone: Some(eni.zone.to_string()),
         availability_zone_id: zone_id.map(|facts| facts.id),
         connection_tracking_configuration: tracking_configuration(eni.connection_tracking),
@@ -33,7 +35,7 @@ pub(crate) fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::Network
         requester_id: eni.requester.clone(),
         requester_managed: Some(eni.requester_managed),
         source_dest_check: Some(eni.source_dest_check),
-        status: Some(if eni.attachment.is_some() { "in-use" } else { "available" }.to_owned()),
+        status: Some(status(eni).to_owned()),
         subnet_id: Some(eni.subnet.to_string()),
         tag_set: tag_list(&eni.tags),
         vpc_id: Some(eni.vpc.to_string()),
@@ -71,6 +73,29 @@ fn ipv4_prefixes(eni: &Eni) -> Vec<shapes::Ipv4PrefixSpecification> {
 fn ipv6_prefixes(eni: &Eni) -> Vec<shapes::Ipv6PrefixSpecification> {
     let shape = |net: &ipnet::Ipv6Net| shapes::Ipv6PrefixSpecification { ipv6_prefix: Some(net.to_string()) };
     eni.ipv6_prefixes.iter().map(shape).collect()
+}
+
+fn status(eni: &Eni) -> &'static str {
+    if eni.attachment.is_some() || eni.service_attachment.is_some() { "in-use" } else { "available" }
+}
+
+/// What holds the ENI: an instance, or a service.
+pub(super) fn attachment_of(world: &World, eni: &Eni) -> Option<shapes::NetworkInterfaceAttachment> {
+    let by_instance = eni.attachment.as_ref().map(|attachment| attachment_shape(world, attachment));
+    by_instance.or_else(|| eni.service_attachment.as_ref().map(service_attachment_shape))
+}
+
+fn service_attachment_shape(attachment: &ServiceAttachment) -> shapes::NetworkInterfaceAttachment {
+    shapes::NetworkInterfaceAttachment {
+        attach_time: Some(wire_time(attachment.attached_at)),
+        attachment_id: Some(attachment.id.to_string()),
+        delete_on_termination: Some(false),
+        device_index: Some(attachment.device_index.into()),
+        network_card_index: Some(0),
+        instance_owner_id: Some(attachment.instance_owner.clone()),
+        status: Some("attached".to_owned()),
+        ..Default::default()
+    }
 }
 
 pub(super) fn attachment_shape(world: &World, attachment: &EniAttachment) -> shapes::NetworkInterfaceAttachment {

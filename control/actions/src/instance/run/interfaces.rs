@@ -4,7 +4,7 @@ use super::placement::{default_subnet, named_subnet, zone};
 use crate::Context;
 use crate::context::{refuse_public_address, refuse_unsupported};
 use crate::network_interface::{
-    AddressFault, AddressLimits, AddressRequest, NewEni, NewEniError, WireAddresses, check_free, check_places,
+    AddressFault, AddressLimits, AddressRequest, EniKind, NewEni, NewEniError, WireAddresses, check_free, check_places,
     check_zone, connection_tracking, resolve_groups,
 };
 use gp_catalog::InstanceType;
@@ -88,6 +88,7 @@ fn single(
         addresses,
         connection_tracking: ConnectionTracking::default(),
         tags: tags.clone(),
+        kind: EniKind::default(),
     };
     Ok(Interface { source: Source::New(new), device_index: 0, network_card_index: 0, delete_on_termination: true })
 }
@@ -243,6 +244,7 @@ fn new(
         addresses,
         connection_tracking: connection_tracking(spec.connection_tracking_specification.as_ref())?,
         tags: tags.clone(),
+        kind: EniKind::default(),
     }))
 }
 
