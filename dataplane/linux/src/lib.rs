@@ -20,9 +20,11 @@ pub mod mount;
 mod netlink;
 mod netns;
 mod packet;
+mod route;
 mod tap;
 #[cfg(test)]
 mod testing;
+mod uplink;
 mod userns;
 
 pub use cgroup::{CgroupLimits, Cgroups};
@@ -33,7 +35,9 @@ pub use guest::{
 pub use link::{LinkInfo, Links, Veth, VethSpec};
 pub use netns::NetNs;
 pub use packet::PacketSender;
+pub use route::{FoundRoute, Route};
 pub use tap::Tap;
+pub use uplink::{OuterEnd, configure_outer_end, make_router, read_sysctl};
 
 /// A MAC address, as it stands in a frame.
 pub type Mac = [u8; 6];
