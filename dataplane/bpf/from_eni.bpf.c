@@ -1,4 +1,4 @@
-/* The fast path: every frame that a guest sends, on ingress of its ENI's host side.
+/* The fast path: every frame that a guest or the outside sends, on ingress of its port's interface.
  *
  * It decides nothing. A frame whose key is in the flow table is treated as the entry says; any other goes to user
  * space. Either way the frame ends here: it is redirected or dropped, and never reaches the host side's own stack.
@@ -16,8 +16,7 @@ int gp_from_eni(struct __sk_buff *skb)
 	struct gp_packet packet = {};
 	struct gp_flow_value *flow;
 
-	/* The kernel keeps a VLAN tag beside the frame, where user space wouldn't see it. */
-	if (skb->vlan_present)
+	if (skb->vlan_present && skb->vlan_proto != gp_ntohs(ETH_P_8021Q))
 		return gp_drop(GP_DROP_UNSUPPORTED_ETHER_TYPE);
 	if (gp_parse(skb, &packet) != GP_PARSED)
 		return gp_upcall(skb, GP_CAUSE_SLOW);
@@ -26,8 +25,11 @@ int gp_from_eni(struct __sk_buff *skb)
 		return gp_upcall(skb, GP_CAUSE_MISS);
 	if (gp_flow_reopens(flow, &packet))
 		return gp_upcall(skb, GP_CAUSE_REOPEN);
-	if (flow->action == GP_ACTION_DELIVER)
+	if (flow->action == GP_ACTION_DELIVER) {
+		if (gp_is_too_large(skb, flow, &packet))
+			return gp_upcall(skb, GP_CAUSE_TOO_LARGE);
 		return gp_deliver(skb, flow, &packet);
+	}
 	gp_flow_count(skb, flow, &packet);
 	return gp_drop(flow->drop_reason);
 }

@@ -19,7 +19,7 @@ struct {
 	__type(value, struct gp_flow_value);
 } gp_flows SEC(".maps");
 
-/* By interface index of the host side. */
+/* By port number. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -17,12 +17,25 @@ use shared::{shared_constants, shared_structs};
 
 shared_constants! {
     /// Grows with every change of a struct of this crate; pinned maps of another version are not adopted.
-    pub const ABI_VERSION: u32 = 1;
+    pub const ABI_VERSION: u32 = 2;
 
     /// Drop every packet of the flow.
     pub const ACTION_DROP: u8 = 1;
-    /// Rewrite the Ethernet addresses and hand to the receiving ENI.
+    /// Rewrite and hand to the receiving port.
     pub const ACTION_DELIVER: u8 = 2;
+
+    /// The receiver is behind the peer of a veth: its stack takes the frame at once.
+    pub const OUTPUT_PEER: u8 = 1;
+    /// The receiver is what the interface sends to: a TAP's reader, a wire.
+    pub const OUTPUT_EGRESS: u8 = 2;
+
+    /// Write both IPv4 addresses.
+    pub const TRANSLATE_ADDRESSES: u8 = 1;
+    /// Write both ports, or the id of an ICMP echo.
+    pub const TRANSLATE_PORTS: u8 = 2;
+
+    /// A port's number is its interface index, and from this bit on the 802.1Q tag of its frames (0 without).
+    pub const PORT_VLAN_SHIFT: u32 = 20;
 
     /// First word of each upcall.
     pub const UPCALL_MAGIC: u32 = 0x4750_5550;
@@ -33,6 +46,8 @@ shared_constants! {
     pub const CAUSE_SLOW: u32 = 2;
     /// A SYN on a flow that is delivered: the connection may be a new one.
     pub const CAUSE_REOPEN: u32 = 3;
+    /// Larger than the flow's frames may be: its sender is to be told, or it is to be fragmented.
+    pub const CAUSE_TOO_LARGE: u32 = 4;
 
     /// Entries of the per-CPU array of drop counters, indexed by drop reason.
     pub const DROP_COUNTERS: u32 = 256;
@@ -41,10 +56,15 @@ shared_constants! {
     pub const OPENED_BY_EGRESS: u8 = 1;
     /// The opening packet arrived at the ENI.
     pub const OPENED_BY_INGRESS: u8 = 2;
+
+    /// Who tracks a connection.
+    pub const TRACKER_ENI: u8 = 0;
+    pub const TRACKER_NAT_GATEWAY: u8 = 1;
+    pub const TRACKER_EGRESS_ONLY_INTERNET_GATEWAY: u8 = 2;
 }
 
 shared_structs! {
-    /// Key of the flow table: one direction of one 5-tuple as it leaves one ENI with one source MAC.
+    /// Key of the flow table: one direction of one 5-tuple as it comes in at one port with one source MAC.
     ///
     /// It holds all of a cacheable packet that a trace may look at, so a hit means that this very question was asked
     /// before. The MAC belongs to it since the source check judges it.
@@ -54,8 +74,8 @@ shared_structs! {
     pub struct FlowKey {
         pub src: [u8; 16],
         pub dst: [u8; 16],
-        /// Interface index of the ENI's host side: where the packet came in.
-        pub ifindex: u32,
+        /// Number of the port that the packet came in at.
+        pub port: u32,
         pub src_mac: [u8; 6],
         /// For ICMP the identifier; see gp-wire's `FiveTuple`.
         pub src_port: u16,
@@ -75,7 +95,7 @@ shared_structs! {
         pub bytes: u64,
         /// `CLOCK_MONOTONIC_COARSE`, in nanoseconds: some milliseconds behind `CLOCK_MONOTONIC`.
         pub last_seen_ns: u64,
-        /// Interface index of the receiving ENI's host side; unused by a drop.
+        /// Interface index of the receiver's host side; unused by a drop.
         pub out_ifindex: u32,
         /// A drop reason's code; 0 where the action is not [`ACTION_DROP`].
         pub drop_reason: u16,
@@ -85,13 +105,24 @@ shared_structs! {
         pub tcp_flags: u8,
         pub dst_mac: [u8; 6],
         pub src_mac: [u8; 6],
-        /// Largest frame, Ethernet header included, that may go out; larger ones are dropped (GSO frames are judged by
-        /// their segments).
+        /// Largest frame, Ethernet header included but no tag, that may go out; larger ones go up (GSO frames are judged
+        /// by their segments).
         pub mtu: u16,
+        /// 802.1Q tag to put on; 0 for none.
+        pub out_vlan: u16,
+        /// One of the `OUTPUT_` constants; unused by a drop.
+        pub output: u8,
+        /// OR of the `TRANSLATE_` constants.
+        pub translate: u8,
+        /// The id of an ICMP echo, too.
+        pub new_src_port: u16,
+        pub new_dst_port: u16,
         pub reserved: [u8; 2],
+        pub new_src: [u8; 4],
+        pub new_dst: [u8; 4],
     }
 
-    /// What an ENI's host side keeps in the kernel: its budget of upcalls and its counters.
+    /// What a port keeps in the kernel, by its number: its budget of upcalls and its counters.
     pub struct EniState {
         /// Upcalls that may be made at once; refilled by `upcall_rate` a second up to `upcall_burst`.
         pub tokens: u64,
@@ -114,8 +145,8 @@ shared_structs! {
     /// Put in front of each frame that goes to user space.
     pub struct UpcallHeader {
         pub magic: u32,
-        /// Where the packet came in.
-        pub ifindex: u32,
+        /// Number of the port that the packet came in at. The frame behind this header has no tag.
+        pub port: u32,
         /// One of the `CAUSE_` constants.
         pub cause: u32,
         pub reserved: [u32; 5],
@@ -125,8 +156,8 @@ shared_structs! {
     /// connections while no agent runs.
     #[derive(Hash, PartialOrd, Ord)]
     pub struct ConnectionKey {
-        /// The bits of the ENI's id, highest byte first.
-        pub eni: [u8; 16],
+        /// The bits of the id of the ENI or gateway that tracks it, highest byte first.
+        pub tracker: [u8; 16],
         /// Addresses, ports and protocol as the opening packet had them, in the form of [`FlowKey`].
         pub src: [u8; 16],
         pub dst: [u8; 16],
@@ -135,7 +166,9 @@ shared_structs! {
         pub protocol: u8,
         /// 4 or 6.
         pub family: u8,
-        pub reserved: [u8; 2],
+        /// One of the `TRACKER_` constants.
+        pub tracker_kind: u8,
+        pub reserved: u8,
     }
 
     /// What is known of a tracked connection.
@@ -154,5 +187,14 @@ shared_structs! {
         /// Packets seen in the other direction; 255 stands for more.
         pub answer_packets: u8,
         pub reserved: [u8; 3],
+        /// What a NAT gateway makes of the opening packet's addresses, in the form of [`FlowKey`].
+        pub translated_src: [u8; 16],
+        pub translated_dst: [u8; 16],
+        pub translated_src_port: u16,
+        pub translated_dst_port: u16,
+        pub translated_protocol: u8,
+        /// 4 or 6; 0 where nothing is translated.
+        pub translated_family: u8,
+        pub translated_reserved: [u8; 2],
     }
 }

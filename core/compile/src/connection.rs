@@ -1,7 +1,7 @@
 //! Tracked connection ↔ its entry in the kernel's table of connections.
 
 use crate::key::{family, mapped, unmapped};
-use gp_abi::{ConnectionKey, ConnectionValue, OPENED_BY_EGRESS, OPENED_BY_INGRESS};
+use gp_abi::{ConnectionKey, ConnectionValue, OPENED_BY_EGRESS, OPENED_BY_INGRESS, TRACKER_ENI};
 use gp_model::{Direction, EniId};
 use gp_trace::Connection;
 use gp_wire::FiveTuple;
@@ -10,14 +10,15 @@ use gp_wire::FiveTuple;
 pub fn connection_key(eni: EniId, connection: &Connection) -> (ConnectionKey, u8) {
     let tuple = &connection.tuple;
     let key = ConnectionKey {
-        eni: eni.bits().to_be_bytes(),
+        tracker: eni.bits().to_be_bytes(),
         src: mapped(tuple.src),
         dst: mapped(tuple.dst),
         src_port: tuple.src_port,
         dst_port: tuple.dst_port,
         protocol: tuple.protocol,
         family: family(tuple.src),
-        reserved: [0; 2],
+        tracker_kind: TRACKER_ENI,
+        reserved: 0,
     };
     let opened_by = match connection.opened_by {
         Direction::Egress => OPENED_BY_EGRESS,
@@ -40,7 +41,7 @@ pub fn connection_of(key: &ConnectionKey, value: &ConnectionValue) -> Option<(En
         src_port: key.src_port,
         dst_port: key.dst_port,
     };
-    Some((EniId::from_bits(u128::from_be_bytes(key.eni)), Connection { tuple, opened_by }))
+    Some((EniId::from_bits(u128::from_be_bytes(key.tracker)), Connection { tuple, opened_by }))
 }
 
 #[cfg(test)]

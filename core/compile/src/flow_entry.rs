@@ -2,18 +2,51 @@
 
 use crate::key::{is_looked_up, key};
 use bytemuck::Zeroable;
-use gp_abi::{ACTION_DELIVER, ACTION_DROP, FlowKey, FlowValue};
+use gp_abi::{ACTION_DELIVER, ACTION_DROP, FlowKey, FlowValue, OUTPUT_EGRESS, OUTPUT_PEER, PORT_VLAN_SHIFT};
 use gp_model::{EniId, Mac};
 use gp_trace::{Path, Verdict};
 use gp_wire::{IpPacket, Transport};
 
 const ETHERNET_HEADER_BYTES: u16 = 14;
 
+/// How frames get from a host side to the guest behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// The guest has the other end of a veth.
+    Peer,
+    /// What the interface sends is what the guest gets: a TAP, a physical link.
+    Egress,
+}
+
+impl Output {
+    fn code(self) -> u8 {
+        match self {
+            Output::Peer => OUTPUT_PEER,
+            Output::Egress => OUTPUT_EGRESS,
+        }
+    }
+}
+
+/// The number by which kernel and user space name a port: interface and 802.1Q tag, 0 for none. `None` where either is
+/// too large; the kernel counts interfaces of a namespace from 1 on.
+pub fn port_number(ifindex: u32, vlan: u16) -> Option<u32> {
+    let fits = ifindex < 1 << PORT_VLAN_SHIFT && vlan < 1 << (u32::BITS - PORT_VLAN_SHIFT);
+    fits.then_some(ifindex | u32::from(vlan) << PORT_VLAN_SHIFT)
+}
+
+/// The number of the port that an entry sends to.
+pub fn out_port(flow: &FlowValue) -> u32 {
+    flow.out_ifindex | u32::from(flow.out_vlan) << PORT_VLAN_SHIFT
+}
+
 /// How an ENI hangs on this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostSide {
     /// Interface index of the host's end of the ENI.
     pub ifindex: u32,
+    /// 802.1Q tag of a branch ENI's frames on its trunk; 0 for any other ENI.
+    pub vlan: u16,
+    pub output: Output,
     /// The ENI's own MAC address.
     pub mac: Mac,
     /// Largest IP packet that the ENI takes, in bytes.
@@ -54,6 +87,8 @@ impl FlowEntry {
                 FlowValue {
                     action: ACTION_DELIVER,
                     out_ifindex: receiver.ifindex,
+                    out_vlan: receiver.vlan,
+                    output: receiver.output.code(),
                     src_mac: src_mac.0,
                     dst_mac: dst_mac.0,
                     mtu: receiver.mtu.saturating_add(ETHERNET_HEADER_BYTES),
@@ -66,7 +101,7 @@ impl FlowEntry {
             Verdict::LocalService(_) => return None,
         };
         // A trace that saw another source MAC than the ENI's own is not cacheable.
-        Some(Self { key: key(&path.tuple(), sender.mac, sender.ifindex), value })
+        Some(Self { key: key(&path.tuple(), sender.mac, port_number(sender.ifindex, sender.vlan)?), value })
     }
 
     pub fn key(&self) -> &FlowKey {

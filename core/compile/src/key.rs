@@ -5,14 +5,14 @@ use gp_model::Mac;
 use gp_wire::{FiveTuple, Packet, icmp, protocol};
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The key that the fast path looks up for this packet from the ENI with this host side. `None` where it looks nothing
+/// The key that the fast path looks up for this packet from the port with this number. `None` where it looks nothing
 /// up: for ARP, neighbour discovery, ICMP errors and fragments.
 ///
 /// A packet with IPv6 extension headers is sent to user space too, but [`IpPacket`](gp_wire::IpPacket) doesn't tell;
 /// its key is that of the same packet without them.
-pub fn key_of(packet: &Packet, ifindex: u32) -> Option<FlowKey> {
+pub fn key_of(packet: &Packet, port: u32) -> Option<FlowKey> {
     match packet {
-        Packet::Ip(ip) if ip.fragment.is_none() && is_looked_up(&ip.tuple) => Some(key(&ip.tuple, ip.src_mac, ifindex)),
+        Packet::Ip(ip) if ip.fragment.is_none() && is_looked_up(&ip.tuple) => Some(key(&ip.tuple, ip.src_mac, port)),
         _ => None,
     }
 }
@@ -42,11 +42,11 @@ pub(crate) fn is_slow_icmpv6(icmp_type: u8) -> bool {
     )
 }
 
-pub(crate) fn key(tuple: &FiveTuple, src_mac: Mac, ifindex: u32) -> FlowKey {
+pub(crate) fn key(tuple: &FiveTuple, src_mac: Mac, port: u32) -> FlowKey {
     FlowKey {
         src: mapped(tuple.src),
         dst: mapped(tuple.dst),
-        ifindex,
+        port,
         src_mac: src_mac.0,
         src_port: tuple.src_port,
         dst_port: tuple.dst_port,

@@ -5,7 +5,7 @@ use crate::guest::Seat;
 use gp_linux::{GuestAddress, GuestConfig, Links, NetNs, Veth, VethSpec, configure_guest};
 use gp_maps::Fastpath;
 use gp_model::{Eni, EniId, InstanceId, Region, Subnet};
-use gp_slowpath::{Engine, Now, Port};
+use gp_slowpath::{Engine, Now, Output, Port};
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -119,7 +119,15 @@ impl Plumbing {
             alias: &alias,
         })?;
         let Veth { host_ifindex: ifindex, .. } = veth;
-        let port = Port { eni: plan.eni, region: plan.region.clone(), ifindex, mac: plan.mac, mtu: MTU };
+        let port = Port {
+            eni: plan.eni,
+            region: plan.region.clone(),
+            ifindex,
+            vlan: 0,
+            output: Output::Peer,
+            mac: plan.mac,
+            mtu: MTU,
+        };
         self.engine.add_port(port, Now::read())?;
         self.netns.run(|| self.fastpath().attach_eni(&host_name))??;
         self.configure(plan, guest)

@@ -3,21 +3,30 @@
 
 #include <linux/types.h>
 
-#define GP_ABI_VERSION 1u
+#define GP_ABI_VERSION 2u
 #define GP_ACTION_DROP 1u
 #define GP_ACTION_DELIVER 2u
+#define GP_OUTPUT_PEER 1u
+#define GP_OUTPUT_EGRESS 2u
+#define GP_TRANSLATE_ADDRESSES 1u
+#define GP_TRANSLATE_PORTS 2u
+#define GP_PORT_VLAN_SHIFT 20u
 #define GP_UPCALL_MAGIC 1196447056u
 #define GP_CAUSE_MISS 1u
 #define GP_CAUSE_SLOW 2u
 #define GP_CAUSE_REOPEN 3u
+#define GP_CAUSE_TOO_LARGE 4u
 #define GP_DROP_COUNTERS 256u
 #define GP_OPENED_BY_EGRESS 1u
 #define GP_OPENED_BY_INGRESS 2u
+#define GP_TRACKER_ENI 0u
+#define GP_TRACKER_NAT_GATEWAY 1u
+#define GP_TRACKER_EGRESS_ONLY_INTERNET_GATEWAY 2u
 
 struct gp_flow_key {
 	__u8 src[16];
 	__u8 dst[16];
-	__u32 ifindex;
+	__u32 port;
 	__u8 src_mac[6];
 	__u16 src_port;
 	__u16 dst_port;
@@ -27,7 +36,7 @@ struct gp_flow_key {
 _Static_assert(sizeof(struct gp_flow_key) == 48, "size of struct gp_flow_key");
 _Static_assert(__builtin_offsetof(struct gp_flow_key, src) == 0, "offset of struct gp_flow_key.src");
 _Static_assert(__builtin_offsetof(struct gp_flow_key, dst) == 16, "offset of struct gp_flow_key.dst");
-_Static_assert(__builtin_offsetof(struct gp_flow_key, ifindex) == 32, "offset of struct gp_flow_key.ifindex");
+_Static_assert(__builtin_offsetof(struct gp_flow_key, port) == 32, "offset of struct gp_flow_key.port");
 _Static_assert(__builtin_offsetof(struct gp_flow_key, src_mac) == 36, "offset of struct gp_flow_key.src_mac");
 _Static_assert(__builtin_offsetof(struct gp_flow_key, src_port) == 42, "offset of struct gp_flow_key.src_port");
 _Static_assert(__builtin_offsetof(struct gp_flow_key, dst_port) == 44, "offset of struct gp_flow_key.dst_port");
@@ -45,9 +54,16 @@ struct gp_flow_value {
 	__u8 dst_mac[6];
 	__u8 src_mac[6];
 	__u16 mtu;
+	__u16 out_vlan;
+	__u8 output;
+	__u8 translate;
+	__u16 new_src_port;
+	__u16 new_dst_port;
 	__u8 reserved[2];
+	__u8 new_src[4];
+	__u8 new_dst[4];
 };
-_Static_assert(sizeof(struct gp_flow_value) == 48, "size of struct gp_flow_value");
+_Static_assert(sizeof(struct gp_flow_value) == 64, "size of struct gp_flow_value");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, packets) == 0, "offset of struct gp_flow_value.packets");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, bytes) == 8, "offset of struct gp_flow_value.bytes");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, last_seen_ns) == 16, "offset of struct gp_flow_value.last_seen_ns");
@@ -58,7 +74,14 @@ _Static_assert(__builtin_offsetof(struct gp_flow_value, tcp_flags) == 31, "offse
 _Static_assert(__builtin_offsetof(struct gp_flow_value, dst_mac) == 32, "offset of struct gp_flow_value.dst_mac");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, src_mac) == 38, "offset of struct gp_flow_value.src_mac");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, mtu) == 44, "offset of struct gp_flow_value.mtu");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, reserved) == 46, "offset of struct gp_flow_value.reserved");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, out_vlan) == 46, "offset of struct gp_flow_value.out_vlan");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, output) == 48, "offset of struct gp_flow_value.output");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, translate) == 49, "offset of struct gp_flow_value.translate");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, new_src_port) == 50, "offset of struct gp_flow_value.new_src_port");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, new_dst_port) == 52, "offset of struct gp_flow_value.new_dst_port");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, reserved) == 54, "offset of struct gp_flow_value.reserved");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, new_src) == 56, "offset of struct gp_flow_value.new_src");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, new_dst) == 60, "offset of struct gp_flow_value.new_dst");
 
 struct gp_eni_state {
 	__u64 tokens;
@@ -86,35 +109,37 @@ _Static_assert(__builtin_offsetof(struct gp_config, abi_version) == 4, "offset o
 
 struct gp_upcall_header {
 	__u32 magic;
-	__u32 ifindex;
+	__u32 port;
 	__u32 cause;
 	__u32 reserved[5];
 };
 _Static_assert(sizeof(struct gp_upcall_header) == 32, "size of struct gp_upcall_header");
 _Static_assert(__builtin_offsetof(struct gp_upcall_header, magic) == 0, "offset of struct gp_upcall_header.magic");
-_Static_assert(__builtin_offsetof(struct gp_upcall_header, ifindex) == 4, "offset of struct gp_upcall_header.ifindex");
+_Static_assert(__builtin_offsetof(struct gp_upcall_header, port) == 4, "offset of struct gp_upcall_header.port");
 _Static_assert(__builtin_offsetof(struct gp_upcall_header, cause) == 8, "offset of struct gp_upcall_header.cause");
 _Static_assert(__builtin_offsetof(struct gp_upcall_header, reserved) == 12, "offset of struct gp_upcall_header.reserved");
 
 struct gp_connection_key {
-	__u8 eni[16];
+	__u8 tracker[16];
 	__u8 src[16];
 	__u8 dst[16];
 	__u16 src_port;
 	__u16 dst_port;
 	__u8 protocol;
 	__u8 family;
-	__u8 reserved[2];
+	__u8 tracker_kind;
+	__u8 reserved;
 };
 _Static_assert(sizeof(struct gp_connection_key) == 56, "size of struct gp_connection_key");
-_Static_assert(__builtin_offsetof(struct gp_connection_key, eni) == 0, "offset of struct gp_connection_key.eni");
+_Static_assert(__builtin_offsetof(struct gp_connection_key, tracker) == 0, "offset of struct gp_connection_key.tracker");
 _Static_assert(__builtin_offsetof(struct gp_connection_key, src) == 16, "offset of struct gp_connection_key.src");
 _Static_assert(__builtin_offsetof(struct gp_connection_key, dst) == 32, "offset of struct gp_connection_key.dst");
 _Static_assert(__builtin_offsetof(struct gp_connection_key, src_port) == 48, "offset of struct gp_connection_key.src_port");
 _Static_assert(__builtin_offsetof(struct gp_connection_key, dst_port) == 50, "offset of struct gp_connection_key.dst_port");
 _Static_assert(__builtin_offsetof(struct gp_connection_key, protocol) == 52, "offset of struct gp_connection_key.protocol");
 _Static_assert(__builtin_offsetof(struct gp_connection_key, family) == 53, "offset of struct gp_connection_key.family");
-_Static_assert(__builtin_offsetof(struct gp_connection_key, reserved) == 54, "offset of struct gp_connection_key.reserved");
+_Static_assert(__builtin_offsetof(struct gp_connection_key, tracker_kind) == 54, "offset of struct gp_connection_key.tracker_kind");
+_Static_assert(__builtin_offsetof(struct gp_connection_key, reserved) == 55, "offset of struct gp_connection_key.reserved");
 
 struct gp_connection_value {
 	__u64 created_ns;
@@ -125,8 +150,15 @@ struct gp_connection_value {
 	__u8 opener_packets;
 	__u8 answer_packets;
 	__u8 reserved[3];
+	__u8 translated_src[16];
+	__u8 translated_dst[16];
+	__u16 translated_src_port;
+	__u16 translated_dst_port;
+	__u8 translated_protocol;
+	__u8 translated_family;
+	__u8 translated_reserved[2];
 };
-_Static_assert(sizeof(struct gp_connection_value) == 24, "size of struct gp_connection_value");
+_Static_assert(sizeof(struct gp_connection_value) == 64, "size of struct gp_connection_value");
 _Static_assert(__builtin_offsetof(struct gp_connection_value, created_ns) == 0, "offset of struct gp_connection_value.created_ns");
 _Static_assert(__builtin_offsetof(struct gp_connection_value, last_seen_ns) == 8, "offset of struct gp_connection_value.last_seen_ns");
 _Static_assert(__builtin_offsetof(struct gp_connection_value, opened_by) == 16, "offset of struct gp_connection_value.opened_by");
@@ -135,3 +167,10 @@ _Static_assert(__builtin_offsetof(struct gp_connection_value, answer_tcp_flags) 
 _Static_assert(__builtin_offsetof(struct gp_connection_value, opener_packets) == 19, "offset of struct gp_connection_value.opener_packets");
 _Static_assert(__builtin_offsetof(struct gp_connection_value, answer_packets) == 20, "offset of struct gp_connection_value.answer_packets");
 _Static_assert(__builtin_offsetof(struct gp_connection_value, reserved) == 21, "offset of struct gp_connection_value.reserved");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, translated_src) == 24, "offset of struct gp_connection_value.translated_src");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, translated_dst) == 40, "offset of struct gp_connection_value.translated_dst");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, translated_src_port) == 56, "offset of struct gp_connection_value.translated_src_port");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, translated_dst_port) == 58, "offset of struct gp_connection_value.translated_dst_port");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, translated_protocol) == 60, "offset of struct gp_connection_value.translated_protocol");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, translated_family) == 61, "offset of struct gp_connection_value.translated_family");
+_Static_assert(__builtin_offsetof(struct gp_connection_value, translated_reserved) == 62, "offset of struct gp_connection_value.translated_reserved");

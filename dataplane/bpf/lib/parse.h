@@ -19,6 +19,8 @@ struct gp_packet {
 	struct gp_flow_key key;
 	/* Bytes in front of the payload, Ethernet header included. */
 	__u32 headers;
+	/* Of them in front of the transport header. */
+	__u32 transport;
 	__u8 tcp_flags;
 };
 
@@ -31,6 +33,9 @@ enum gp_parsed {
 
 /* Ethernet, the longest IPv4 header, TCP without options. */
 #define GP_HEADERS_MAX (ETH_HLEN + 60 + 20)
+
+/* Of a tag: the rest is priority (IEEE 802.1Q, 9.6). */
+#define GP_VLAN_ID 0xfff
 
 #define GP_IP_FRAGMENT 0x3fff /* more fragments, or an offset (RFC 791, 3.1) */
 
@@ -167,6 +172,7 @@ static __always_inline int gp_parse_ipv4(struct gp_packet *packet, void *at, voi
 	packet->key.family = 4;
 	packet->key.protocol = ip->protocol;
 	packet->headers += header;
+	packet->transport = packet->headers;
 	return gp_parse_transport(packet, at + header, end, total - header);
 }
 
@@ -195,6 +201,14 @@ static __always_inline int gp_parse_ipv6(struct gp_packet *packet, void *at, voi
 	return gp_parse_transport(packet, at + sizeof(*ip), end, payload);
 }
 
+/* The number of the port that the frame came in at. The kernel keeps a tag beside the frame. */
+static __always_inline __u32 gp_port(struct __sk_buff *skb)
+{
+	__u32 vlan = skb->vlan_present ? skb->vlan_tci & GP_VLAN_ID : 0;
+
+	return skb->ifindex | vlan << GP_PORT_VLAN_SHIFT;
+}
+
 /* Fills `packet`, which the caller has zeroed, from the linear part of the skb. */
 static __noinline int gp_parse_linear(struct __sk_buff *skb, struct gp_packet *packet)
 {
@@ -205,7 +219,7 @@ static __noinline int gp_parse_linear(struct __sk_buff *skb, struct gp_packet *p
 	if ((void *)(ethernet + 1) > end)
 		return GP_SHORT;
 	__builtin_memcpy(packet->key.src_mac, ethernet->h_source, ETH_ALEN);
-	packet->key.ifindex = skb->ifindex;
+	packet->key.port = gp_port(skb);
 	packet->headers = sizeof(*ethernet);
 	switch (gp_ntohs(ethernet->h_proto)) {
 	case ETH_P_IP:

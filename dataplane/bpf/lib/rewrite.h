@@ -1,4 +1,4 @@
-/* Replaying a flow entry: size, Ethernet addresses, output. */
+/* Replaying a flow entry: size, addresses and ports, Ethernet addresses, tag, output. */
 #pragma once
 
 #include <linux/if_ether.h>
@@ -8,17 +8,116 @@
 #include "parse.h"
 #include "stats.h"
 
-static __always_inline int gp_deliver(struct __sk_buff *skb, struct gp_flow_value *flow,
-				      const struct gp_packet *packet)
+#define GP_IPV4_CHECKSUM (ETH_HLEN + 10)
+#define GP_IPV4_ADDRESSES (ETH_HLEN + 12)
+#define GP_TCP_CHECKSUM 16
+#define GP_UDP_CHECKSUM 6
+#define GP_ICMP_CHECKSUM 2
+#define GP_ICMP_ID 4
+
+static __always_inline int gp_is_too_large(struct __sk_buff *skb, const struct gp_flow_value *flow,
+					   const struct gp_packet *packet)
 {
 	__u32 largest = skb->gso_size ? packet->headers + skb->gso_size : skb->len;
 
-	if (largest > flow->mtu)
-		return gp_drop(GP_DROP_TOO_LARGE);
+	return largest > flow->mtu;
+}
+
+/* Where the transport's checksum lies, and how it is to be updated; 0 for none. A checksum that the sender has left to
+ * the interface covers only the pseudo header so far, and one of UDP may be absent (RFC 768): the kernel's helper knows.
+ */
+static __always_inline __u32 gp_checksum(const struct gp_packet *packet, __u64 *flags)
+{
+	switch (packet->key.protocol) {
+	case IPPROTO_TCP:
+		*flags = 0;
+		return packet->transport + GP_TCP_CHECKSUM;
+	case IPPROTO_UDP:
+		*flags = BPF_F_MARK_MANGLED_0;
+		return packet->transport + GP_UDP_CHECKSUM;
+	default:
+		return 0;
+	}
+}
+
+static __always_inline int gp_translate_addresses(struct __sk_buff *skb, const struct gp_flow_value *flow,
+						  const struct gp_packet *packet)
+{
+	__u32 old[2];
+	__u64 flags = 0;
+	__u32 checksum = gp_checksum(packet, &flags);
+	__u64 change;
+
+	__builtin_memcpy(&old[0], packet->key.src + 12, 4);
+	__builtin_memcpy(&old[1], packet->key.dst + 12, 4);
+	/* Source and destination lie in the value as in the packet. */
+	change = bpf_csum_diff(old, sizeof(old), flow->new_src, 2 * sizeof(flow->new_src), 0);
+	if (bpf_l3_csum_replace(skb, GP_IPV4_CHECKSUM, 0, change, 0))
+		return -1;
+	if (checksum && bpf_l4_csum_replace(skb, checksum, 0, change, flags | BPF_F_PSEUDO_HDR))
+		return -1;
+	return bpf_skb_store_bytes(skb, GP_IPV4_ADDRESSES, flow->new_src, 2 * sizeof(flow->new_src), 0);
+}
+
+static __always_inline int gp_translate_icmp_id(struct __sk_buff *skb, __u16 old, __u16 new, __u32 transport)
+{
+	if (bpf_l4_csum_replace(skb, transport + GP_ICMP_CHECKSUM, old, new, sizeof(new)))
+		return -1;
+	return bpf_skb_store_bytes(skb, transport + GP_ICMP_ID, &new, sizeof(new), 0);
+}
+
+static __always_inline int gp_translate_ports(struct __sk_buff *skb, const struct gp_flow_value *flow,
+					      const struct gp_packet *packet)
+{
+	__u16 old[2] = { gp_ntohs(packet->key.src_port), gp_ntohs(packet->key.dst_port) };
+	__u16 new[2] = { gp_ntohs(flow->new_src_port), gp_ntohs(flow->new_dst_port) };
+	__u64 flags = 0;
+	__u32 checksum = gp_checksum(packet, &flags);
+
+	if (packet->key.protocol == IPPROTO_ICMP)
+		return gp_translate_icmp_id(skb, old[0], new[0], packet->transport);
+	if (!checksum)
+		return 0;
+	if (bpf_l4_csum_replace(skb, checksum, 0, bpf_csum_diff((void *)old, sizeof(old), (void *)new, sizeof(new), 0),
+				flags))
+		return -1;
+	return bpf_skb_store_bytes(skb, packet->transport, new, sizeof(new), 0);
+}
+
+/* Out of line: flows that nothing translates are to stay as cheap as they are. */
+static __noinline int gp_translate(struct __sk_buff *skb, const struct gp_flow_value *flow,
+				   const struct gp_packet *packet)
+{
+	if (packet->key.family != 4)
+		return 0;
+	if ((flow->translate & GP_TRANSLATE_ADDRESSES) && gp_translate_addresses(skb, flow, packet))
+		return -1;
+	if ((flow->translate & GP_TRANSLATE_PORTS) && gp_translate_ports(skb, flow, packet))
+		return -1;
+	return 0;
+}
+
+/* Takes off the tag that the frame came with and puts the receiver's on. */
+static __noinline int gp_retag(struct __sk_buff *skb, const struct gp_flow_value *flow)
+{
+	if (skb->vlan_present && bpf_skb_vlan_pop(skb))
+		return -1;
+	return flow->out_vlan ? bpf_skb_vlan_push(skb, gp_ntohs(ETH_P_8021Q), flow->out_vlan) : 0;
+}
+
+static __always_inline int gp_deliver(struct __sk_buff *skb, struct gp_flow_value *flow,
+				      const struct gp_packet *packet)
+{
+	if (flow->translate && gp_translate(skb, flow, packet))
+		return gp_drop(GP_DROP_NO_MEMORY);
 	/* Destination and source lie in the value as in the frame. */
 	if (bpf_skb_store_bytes(skb, 0, flow->dst_mac, 2 * ETH_ALEN, 0))
 		return gp_drop(GP_DROP_NO_MEMORY);
+	if ((skb->vlan_present || flow->out_vlan) && gp_retag(skb, flow))
+		return gp_drop(GP_DROP_NO_MEMORY);
 	gp_flow_count(skb, flow, packet);
+	if (flow->output == GP_OUTPUT_EGRESS)
+		return bpf_redirect(flow->out_ifindex, 0);
 	/* The host side took the frame for somebody else's, since it holds another MAC, and the guest would believe it. */
 	if (skb->pkt_type != PACKET_HOST)
 		bpf_skb_change_type(skb, PACKET_HOST);

@@ -3,6 +3,7 @@
 
 #include "../maps.h"
 #include "helpers.h"
+#include "parse.h"
 #include "stats.h"
 
 #define GP_NS_PER_SECOND 1000000000ull
@@ -51,9 +52,9 @@ static __always_inline int gp_take_tokens(struct gp_eni_state *eni, __u64 cost)
 
 static __always_inline int gp_upcall(struct __sk_buff *skb, __u32 cause)
 {
-	__u32 ifindex = skb->ifindex, zero = 0;
-	struct gp_upcall_header header = { .magic = GP_UPCALL_MAGIC, .ifindex = ifindex, .cause = cause };
-	struct gp_eni_state *eni = bpf_map_lookup_elem(&gp_enis, &ifindex);
+	__u32 port = gp_port(skb), zero = 0;
+	struct gp_upcall_header header = { .magic = GP_UPCALL_MAGIC, .port = port, .cause = cause };
+	struct gp_eni_state *eni = bpf_map_lookup_elem(&gp_enis, &port);
 	struct gp_config *config = bpf_map_lookup_elem(&gp_config, &zero);
 
 	if (!eni || !config)
@@ -62,6 +63,9 @@ static __always_inline int gp_upcall(struct __sk_buff *skb, __u32 cause)
 		__sync_fetch_and_add(&eni->upcall_drops, 1);
 		return gp_drop(GP_DROP_UPCALL_BUDGET);
 	}
+	/* The port tells it. In the frame, the TAP would write it into the middle of our header. */
+	if (skb->vlan_present && bpf_skb_vlan_pop(skb))
+		return gp_drop(GP_DROP_NO_MEMORY);
 	if (bpf_skb_change_head(skb, sizeof(header), 0) || bpf_skb_store_bytes(skb, 0, &header, sizeof(header), 0))
 		return gp_drop(GP_DROP_NO_MEMORY);
 	__sync_fetch_and_add(&eni->upcalls, 1);

@@ -39,7 +39,7 @@ impl Drop for Bpffs {
 }
 
 fn key(n: u32) -> FlowKey {
-    FlowKey { ifindex: n, family: 4, ..Zeroable::zeroed() }
+    FlowKey { port: n, family: 4, ..Zeroable::zeroed() }
 }
 
 fn fill(flows: &Flows, entries: u32) -> Result<(), MapError> {
@@ -55,7 +55,7 @@ fn entries_are_written_read_walked_and_taken() {
     let flows = fastpath.flows();
     fill(flows, 5000).unwrap();
     let mut seen = HashSet::new();
-    flows.scan(|key, value| assert!(seen.insert((key.ifindex, value.packets)))).unwrap();
+    flows.scan(|key, value| assert!(seen.insert((key.port, value.packets)))).unwrap();
     assert_eq!(seen, (0..5000).map(|n| (n, u64::from(n))).collect());
     assert_eq!(flows.get(&key(77)).unwrap().unwrap().packets, 77);
     assert_eq!(flows.remove(&key(77)).unwrap().unwrap().packets, 77);
@@ -108,7 +108,7 @@ fn drop_counters_start_at_zero_for_every_reason() {
 }
 
 fn remember(connections: &Connections, n: u8) {
-    let key = gp_abi::ConnectionKey { eni: [n; 16], ..Zeroable::zeroed() };
+    let key = gp_abi::ConnectionKey { tracker: [n; 16], ..Zeroable::zeroed() };
     connections.insert(&key, &ConnectionValue { created_ns: n.into(), ..Zeroable::zeroed() }).unwrap();
 }
 

@@ -18,14 +18,14 @@ impl<K: Kernel> Engine<K> {
         self.kernel.scan_connections(&mut |key, value| connections.push((*key, *value)))?;
         let mut flows = Vec::new();
         self.kernel.scan_flows(&mut |key, value| flows.push((*key, *value)))?;
-        let mut ifindexes = Vec::new();
-        self.kernel.scan_enis(&mut |ifindex| ifindexes.push(ifindex))?;
+        let mut numbers = Vec::new();
+        self.kernel.scan_enis(&mut |number| numbers.push(number))?;
         self.work(now, |work| {
             work.adopt_connections(&connections);
             work.adopt_flows(&flows);
-            for ifindex in ifindexes {
-                if work.state.ports.at(ifindex).is_none()
-                    && let Err(error) = work.kernel.remove_eni(ifindex)
+            for number in numbers {
+                if work.state.ports.at(number).is_none()
+                    && let Err(error) = work.kernel.remove_eni(number)
                 {
                     work.failed("forget an ENI", &error);
                 }

@@ -54,7 +54,7 @@ impl<K: Kernel> Work<'_, K> {
 
     /// The flow's path in the world of now, if it may be cached as it is.
     pub fn decide_again(&self, key: &FlowKey) -> Option<(Path, FlowEntry)> {
-        let port = self.state.ports.at(key.ifindex)?;
+        let port = self.state.ports.at(key.port)?;
         let world = self.world_of(port)?;
         let packet =
             Packet::Ip(plain_packet(tuple_of(key), port.mac, gp_trace::router_mac(world.eni(port.eni)?.subnet)));

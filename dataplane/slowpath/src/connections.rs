@@ -4,6 +4,7 @@
 //! connection is found by its tuple in either direction. At most [`PER_ENI_MAX`] for each ENI.
 
 use crate::clock::Now;
+use bytemuck::Zeroable;
 use gp_abi::{ConnectionKey, ConnectionValue};
 use gp_compile::{connection_key, connection_of};
 use gp_model::{ConnectionTracking, EniId};
@@ -70,7 +71,7 @@ impl Tracked {
             answer_tcp_flags: self.activity.reverse.tcp_flags.0,
             opener_packets: u8::try_from(self.activity.forward.packets).unwrap_or(u8::MAX),
             answer_packets: u8::try_from(self.activity.reverse.packets).unwrap_or(u8::MAX),
-            reserved: [0; 3],
+            ..Zeroable::zeroed()
         };
         (key, value)
     }

@@ -55,7 +55,7 @@ impl<K: Kernel> Engine<K> {
 impl<K: Kernel> crate::engine::Work<'_, K> {
     /// `None` where the flow has gone, or passes, by now.
     fn dropped_flow(&self, key: &FlowKey, value: &FlowValue) -> Option<DroppedFlow> {
-        let eni = self.state.ports.at(key.ifindex)?.eni;
+        let eni = self.state.ports.at(key.port)?.eni;
         let (path, _) = self.decide_again(key)?;
         let Verdict::Drop(drop) = path.verdict() else { return None };
         Some(DroppedFlow {

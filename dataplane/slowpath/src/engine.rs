@@ -55,14 +55,15 @@ impl<K: Kernel> Engine<K> {
     /// Lets an ENI send and receive on this host; it must be in the world that was applied last, or come with the next.
     ///
     /// # Errors
-    /// The kernel refuses, mostly since there are as many ENIs as there may be.
+    /// The kernel refuses, mostly since there are as many ENIs as there may be; or interface or tag are out of range.
     pub fn add_port(&self, port: Port, now: Now) -> Result<(), KernelError> {
+        let number = port.check_number()?;
         self.work(now, |work| {
-            if let Some(old) = work.state.ports.get(port.eni).filter(|old| old.ifindex != port.ifindex) {
+            if let Some(old) = work.state.ports.get(port.eni).filter(|old| old.number() != number) {
                 let old = old.eni;
                 work.remove_port(old);
             }
-            work.kernel.ensure_eni(port.ifindex)?;
+            work.kernel.ensure_eni(number)?;
             work.state.ports.insert(port);
             Ok(())
         })
@@ -108,11 +109,11 @@ impl<K: Kernel> Engine<K> {
 
     /// What the kernel counts for one ENI, and how many flows and connections it has.
     pub fn eni_counters(&self, eni: EniId) -> Option<(EniState, usize, usize)> {
-        let (ifindex, flows, connections) = self.work(Now::default(), |work| {
+        let (number, flows, connections) = self.work(Now::default(), |work| {
             let port = work.state.ports.get(eni)?;
-            Some((port.ifindex, work.state.flows.len_of(port.ifindex), work.state.connections.len_of(eni)))
+            Some((port.number(), work.state.flows.len_of(port.number()), work.state.connections.len_of(eni)))
         })?;
-        let state = self.kernel.eni(ifindex).ok().flatten()?;
+        let state = self.kernel.eni(number).ok().flatten()?;
         Some((state, flows, connections))
     }
 }
@@ -120,12 +121,12 @@ impl<K: Kernel> Engine<K> {
 impl<K: Kernel> Work<'_, K> {
     pub fn remove_port(&mut self, eni: EniId) -> bool {
         let Some(port) = self.state.ports.remove(eni) else { return false };
-        if let Err(error) = self.kernel.remove_eni(port.ifindex) {
+        if let Err(error) = self.kernel.remove_eni(port.number()) {
             self.failed("forget an ENI", &error);
         }
         // All flows from it and to it: each of them has read the ENI.
         let reading = self.state.flows.resting_on(&[gp_trace::Read::Eni(eni)]);
-        let own: Vec<FlowKey> = self.state.flows.of_ifindex(port.ifindex).copied().collect();
+        let own: Vec<FlowKey> = self.state.flows.of_port(port.number()).copied().collect();
         for key in own.iter().chain(&reading) {
             self.remove_flow(key);
         }
@@ -196,5 +197,5 @@ pub(crate) fn plain_packet(tuple: FiveTuple, src_mac: Mac, dst_mac: Mac) -> IpPa
 
 /// The key under which packets with this tuple from this ENI are cached.
 pub(crate) fn key_at(port: &Port, tuple: FiveTuple) -> Option<FlowKey> {
-    key_of(&Packet::Ip(plain_packet(tuple, port.mac, port.mac)), port.ifindex)
+    key_of(&Packet::Ip(plain_packet(tuple, port.mac, port.mac)), port.number())
 }

@@ -13,7 +13,7 @@ type ListId = usize;
 
 #[derive(Debug, Default)]
 pub(crate) struct FlowIndex {
-    by_ifindex: HashMap<u32, HashMap<FlowKey, ListId>>,
+    by_port: HashMap<u32, HashMap<FlowKey, ListId>>,
     lists: Vec<List>,
     free: Vec<ListId>,
     id_of_list: HashMap<Arc<[Read]>, ListId>,
@@ -28,30 +28,30 @@ struct List {
 
 impl FlowIndex {
     pub fn contains(&self, key: &FlowKey) -> bool {
-        self.by_ifindex.get(&key.ifindex).is_some_and(|flows| flows.contains_key(key))
+        self.by_port.get(&key.port).is_some_and(|flows| flows.contains_key(key))
     }
 
     pub fn len(&self) -> usize {
-        self.by_ifindex.values().map(HashMap::len).sum()
+        self.by_port.values().map(HashMap::len).sum()
     }
 
-    pub fn len_of(&self, ifindex: u32) -> usize {
-        self.by_ifindex.get(&ifindex).map_or(0, HashMap::len)
+    pub fn len_of(&self, port: u32) -> usize {
+        self.by_port.get(&port).map_or(0, HashMap::len)
     }
 
-    /// The interface with the most flows.
+    /// The port with the most flows.
     pub fn largest(&self) -> Option<u32> {
-        self.by_ifindex.iter().max_by_key(|(_, flows)| flows.len()).map(|(ifindex, _)| *ifindex)
+        self.by_port.iter().max_by_key(|(_, flows)| flows.len()).map(|(port, _)| *port)
     }
 
-    pub fn of_ifindex(&self, ifindex: u32) -> impl Iterator<Item = &FlowKey> {
-        self.by_ifindex.get(&ifindex).into_iter().flat_map(HashMap::keys)
+    pub fn of_port(&self, port: u32) -> impl Iterator<Item = &FlowKey> {
+        self.by_port.get(&port).into_iter().flat_map(HashMap::keys)
     }
 
     /// Notes a flow with what it rests on; what was known of it is replaced.
     pub fn insert(&mut self, key: FlowKey, reads: &[Read]) {
         let list = self.list_of(reads);
-        let old = self.by_ifindex.entry(key.ifindex).or_default().insert(key, list);
+        let old = self.by_port.entry(key.port).or_default().insert(key, list);
         if old == Some(list) {
             return;
         }
@@ -62,10 +62,10 @@ impl FlowIndex {
     }
 
     pub fn remove(&mut self, key: &FlowKey) -> bool {
-        let Some(flows) = self.by_ifindex.get_mut(&key.ifindex) else { return false };
+        let Some(flows) = self.by_port.get_mut(&key.port) else { return false };
         let Some(list) = flows.remove(key) else { return false };
         if flows.is_empty() {
-            self.by_ifindex.remove(&key.ifindex);
+            self.by_port.remove(&key.port);
         }
         self.unlist(key, list);
         true
@@ -126,8 +126,8 @@ mod tests {
     use bytemuck::Zeroable;
     use gp_model::{EniId, SecurityGroupId};
 
-    fn key(ifindex: u32, port: u16) -> FlowKey {
-        FlowKey { ifindex, dst_port: port, ..Zeroable::zeroed() }
+    fn key(port: u32, dst_port: u16) -> FlowKey {
+        FlowKey { port, dst_port, ..Zeroable::zeroed() }
     }
 
     fn eni(n: u128) -> Read {
@@ -170,7 +170,7 @@ mod tests {
             assert!(!index.remove(&key(1, round)));
         }
         assert_eq!(index.len(), 0);
-        assert!(index.lists_with.is_empty() && index.id_of_list.is_empty() && index.by_ifindex.is_empty());
+        assert!(index.lists_with.is_empty() && index.id_of_list.is_empty() && index.by_port.is_empty());
         assert_eq!(index.lists.len(), 1, "places are used again");
     }
 }

@@ -15,6 +15,9 @@ pub enum KernelError {
     Map(MapError),
     #[error(transparent)]
     Link(#[from] gp_linux::LinuxError),
+    /// The kernel counts interfaces up for as long as it runs.
+    #[error("interface {ifindex} with tag {vlan} can't be a port: a port's number has no room for it")]
+    PortNumber { ifindex: u32, vlan: u16 },
 }
 
 impl From<MapError> for KernelError {
@@ -42,11 +45,11 @@ pub trait Kernel: Send + Sync {
     fn remove_connection(&self, key: &ConnectionKey) -> Result<bool, KernelError>;
     fn scan_connections(&self, visit: &mut dyn FnMut(&ConnectionKey, &ConnectionValue)) -> Result<(), KernelError>;
 
-    /// Lets the ENI with this host side send.
-    fn ensure_eni(&self, ifindex: u32) -> Result<(), KernelError>;
+    /// Lets the port with this number send.
+    fn ensure_eni(&self, port: u32) -> Result<(), KernelError>;
     /// Drops from now on what comes from there.
-    fn remove_eni(&self, ifindex: u32) -> Result<(), KernelError>;
-    fn eni(&self, ifindex: u32) -> Result<Option<EniState>, KernelError>;
+    fn remove_eni(&self, port: u32) -> Result<(), KernelError>;
+    fn eni(&self, port: u32) -> Result<Option<EniState>, KernelError>;
     fn scan_enis(&self, visit: &mut dyn FnMut(u32)) -> Result<(), KernelError>;
 
     /// Packets that the fast path dropped, by reason.
@@ -103,18 +106,18 @@ impl Kernel for HostKernel {
     fn scan_connections(&self, visit: &mut dyn FnMut(&ConnectionKey, &ConnectionValue)) -> Result<(), KernelError> {
         Ok(self.connections.scan(visit)?)
     }
-    fn ensure_eni(&self, ifindex: u32) -> Result<(), KernelError> {
-        Ok(self.enis.ensure(ifindex, crate::UPCALL_BUDGET)?)
+    fn ensure_eni(&self, port: u32) -> Result<(), KernelError> {
+        Ok(self.enis.ensure(port, crate::UPCALL_BUDGET)?)
     }
-    fn remove_eni(&self, ifindex: u32) -> Result<(), KernelError> {
-        self.enis.remove(ifindex)?;
+    fn remove_eni(&self, port: u32) -> Result<(), KernelError> {
+        self.enis.remove(port)?;
         Ok(())
     }
-    fn eni(&self, ifindex: u32) -> Result<Option<EniState>, KernelError> {
-        Ok(self.enis.get(ifindex)?)
+    fn eni(&self, port: u32) -> Result<Option<EniState>, KernelError> {
+        Ok(self.enis.get(port)?)
     }
     fn scan_enis(&self, visit: &mut dyn FnMut(u32)) -> Result<(), KernelError> {
-        Ok(self.enis.scan(|ifindex, _| visit(ifindex))?)
+        Ok(self.enis.scan(|port, _| visit(port))?)
     }
     fn drops(&self) -> Result<Vec<(gp_trace::DropReason, u64)>, KernelError> {
         Ok(self.drops.read()?)

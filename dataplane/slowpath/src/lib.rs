@@ -29,6 +29,7 @@ pub use clock::Now;
 pub use counters::{Counters, Totals};
 pub use dropped::DroppedFlow;
 pub use engine::Engine;
+pub use gp_compile::Output;
 pub use kernel::{HostKernel, Kernel, KernelError};
 pub use ports::Port;
 pub use runner::{RunnerError, UpcallRunner};

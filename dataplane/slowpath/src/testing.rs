@@ -5,7 +5,7 @@ use crate::kernel::{Kernel, KernelError};
 use crate::{Fate, Now, Port};
 use bytemuck::Zeroable;
 use gp_abi::{ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue, UPCALL_MAGIC, UpcallHeader};
-use gp_compile::{Arrival, Cause, FlowEntry, FlowTable, HostView, Outcome, execute};
+use gp_compile::{Arrival, Cause, FlowEntry, FlowTable, HostView, Outcome, Output, execute};
 use gp_model::{EniId, Generation};
 use gp_trace::{DropReason, Verdict, trace};
 use gp_worlds::{Scenario, Sent};
@@ -163,7 +163,15 @@ impl Host {
         let enis: Vec<_> = self.scenario.world.tables().enis.values().cloned().collect();
         for eni in enis {
             let region = self.scenario.world.region.clone();
-            let port = Port { eni: eni.id, region, ifindex: ifindex(eni.id), mac: eni.mac, mtu: MTU };
+            let port = Port {
+                eni: eni.id,
+                region,
+                ifindex: ifindex(eni.id),
+                vlan: 0,
+                output: Output::Peer,
+                mac: eni.mac,
+                mtu: MTU,
+            };
             self.engine.add_port(port, self.now).unwrap();
         }
     }
@@ -202,17 +210,17 @@ impl Host {
     }
 
     pub fn send_frame(&mut self, eni: EniId, frame: &mut [u8]) -> Seen {
-        let arrival = Arrival { ifindex: ifindex(eni), now_ns: self.now.monotonic_ns, gso: None };
+        let arrival = Arrival { port: ifindex(eni), now_ns: self.now.monotonic_ns, gso: None };
         let outcome = execute(&mut *self.kernel.tables(), frame, &arrival);
         match outcome {
-            Outcome::Deliver { out_ifindex } => {
-                self.kernel.tables().sent.push((out_ifindex, frame.to_vec()));
-                Seen::Hit(Fate::Delivered(self.eni_at(out_ifindex)))
+            Outcome::Deliver { port } => {
+                self.kernel.tables().sent.push((port, frame.to_vec()));
+                Seen::Hit(Fate::Delivered(self.eni_at(port)))
             }
             Outcome::Drop { code } => Seen::Hit(Fate::Dropped(DropReason::from_code(code).unwrap())),
             Outcome::Upcall(cause) => {
                 let header =
-                    UpcallHeader { magic: UPCALL_MAGIC, ifindex: ifindex(eni), cause: cause.code(), reserved: [0; 5] };
+                    UpcallHeader { magic: UPCALL_MAGIC, port: ifindex(eni), cause: cause.code(), reserved: [0; 5] };
                 let mut bytes = [bytemuck::bytes_of(&header), frame].concat();
                 Seen::Upcall(cause, self.engine.handle_upcall(&mut bytes, self.now))
             }
@@ -243,5 +251,5 @@ impl Host {
 
 /// Interface indexes that follow from ids.
 pub(crate) fn ifindex(eni: EniId) -> u32 {
-    (eni.bits() as u32) | 1
+    (eni.bits() as u32) & 0xfffff | 1
 }

@@ -11,13 +11,15 @@ use crate::kernel::{Kernel, KernelError};
 use crate::ports::Port;
 use bytemuck::Zeroable;
 use gp_abi::{ConnectionKey, ConnectionValue, FlowKey, FlowValue};
-use gp_compile::{Cause, FlowEntry, Upcall, rewrite, tuple_of};
+use gp_compile::{Cause, FlowEntry, Upcall, out_port, rewrite, tuple_of};
 use gp_model::{EniId, Mac, World};
 use gp_trace::{Component, Connection, DropReason, Effect, LocalService, Path, TraceError, Verdict, trace};
 use gp_wire::{FiveTuple, IpPacket, Packet, TcpFlags, Transport, icmp, protocol};
 use std::net::IpAddr;
 
 const ETHERNET_HEADER_BYTES: usize = 14;
+const ETHERNET_ADDRESSES_BYTES: usize = 12;
+const ETHERTYPE_VLAN: u16 = 0x8100;
 
 /// Flows of one ENI: an eighth of the table, so that one ENI can't push out everybody else's.
 const FLOWS_OF_ENI_MAX: usize = 1 << 17;
@@ -64,7 +66,7 @@ impl<K: Kernel> Engine<K> {
 
 impl<K: Kernel> Work<'_, K> {
     fn handle(&mut self, upcall: Upcall, frame: &mut [u8]) -> Fate {
-        let Some(port) = self.state.ports.at(upcall.ifindex).cloned() else {
+        let Some(port) = self.state.ports.at(upcall.port).cloned() else {
             return Fate::Dropped(DropReason::UnknownEni);
         };
         let mut packet = match gp_wire::parse(frame) {
@@ -126,19 +128,26 @@ impl<K: Kernel> Work<'_, K> {
             return Fate::Dropped(DropReason::TooLarge);
         }
         rewrite(frame, &FlowValue { src_mac: to.src_mac.0, dst_mac: to.dst_mac.0, ..Zeroable::zeroed() });
-        if let Err(error) = self.kernel.send(receiver.ifindex, frame) {
-            self.failed("deliver a packet", &error);
-        }
+        self.send(&receiver, frame);
         Fate::Delivered(to.eni)
     }
 
     fn answer(&mut self, world: &World, port: &Port, packet: &Packet, frame: &[u8], service: LocalService) -> Fate {
         let Some(eni) = world.eni(port.eni) else { return Fate::Dropped(DropReason::UnknownEni) };
         let Some(reply) = gp_services::reply(world, eni, packet, frame, service) else { return Fate::Ignored };
-        if let Err(error) = self.kernel.send(port.ifindex, &reply) {
-            self.failed("answer a guest", &error);
-        }
+        self.send(port, &reply);
         Fate::Answered(service)
+    }
+
+    /// Sends a frame out of a port, with the port's tag.
+    fn send(&mut self, port: &Port, frame: &[u8]) {
+        let sent = match port.vlan {
+            0 => self.kernel.send(port.ifindex, frame),
+            vlan => self.kernel.send(port.ifindex, &tagged(frame, vlan)),
+        };
+        if let Err(error) = sent {
+            self.failed("send a packet", &error);
+        }
     }
 
     /// Opens the connections that a path asks for: all or, where one has no room, none.
@@ -230,9 +239,9 @@ impl<K: Kernel> Work<'_, K> {
     }
 
     fn install(&mut self, entry: FlowEntry, path: &Path) {
-        let ifindex = entry.key().ifindex;
-        if self.state.flows.len_of(ifindex) >= FLOWS_OF_ENI_MAX {
-            self.evict_from(ifindex);
+        let port = entry.key().port;
+        if self.state.flows.len_of(port) >= FLOWS_OF_ENI_MAX {
+            self.evict_from(port);
         }
         let mut done = self.kernel.insert_flow(&entry);
         if matches!(done, Err(KernelError::Full))
@@ -253,8 +262,8 @@ impl<K: Kernel> Work<'_, K> {
     }
 
     /// Throws out the longest idle flows of a sample of one ENI's.
-    fn evict_from(&mut self, ifindex: u32) {
-        let sample: Vec<FlowKey> = self.state.flows.of_ifindex(ifindex).take(EVICTION_SAMPLE).copied().collect();
+    fn evict_from(&mut self, port: u32) {
+        let sample: Vec<FlowKey> = self.state.flows.of_port(port).take(EVICTION_SAMPLE).copied().collect();
         let last_seen = |key: &FlowKey| self.kernel.flow(key).ok().flatten().map_or(0, |value| value.last_seen_ns);
         let mut by_age: Vec<(u64, FlowKey)> = sample.into_iter().map(|key| (last_seen(&key), key)).collect();
         by_age.sort_unstable();
@@ -304,8 +313,8 @@ impl<K: Kernel> Work<'_, K> {
             return;
         }
         let tuple = tuple_of(key);
-        for ifindex in [key.ifindex, value.out_ifindex] {
-            let Some(eni) = self.state.ports.at(ifindex).map(|port| port.eni) else { continue };
+        for number in [key.port, out_port(value)] {
+            let Some(eni) = self.state.ports.at(number).map(|port| port.eni) else { continue };
             let Some(tracked) = self.state.connections.get_mut(eni, &tuple) else { continue };
             // A sweep may have read the entry of a connection that has since ended, and of whose tuple this is the next.
             if value.last_seen_ns.saturating_add(CLOCK_LAG_NS) < tracked.created_ns {
@@ -334,6 +343,12 @@ impl<K: Kernel> Work<'_, K> {
             self.failed("keep a connection", &error);
         }
     }
+}
+
+/// The frame with a tag of IEEE 802.1Q behind its addresses.
+fn tagged(frame: &[u8], vlan: u16) -> Vec<u8> {
+    let (addresses, rest) = frame.split_at(frame.len().min(ETHERNET_ADDRESSES_BYTES));
+    [addresses, &ETHERTYPE_VLAN.to_be_bytes(), &vlan.to_be_bytes(), rest].concat()
 }
 
 struct Delivery {

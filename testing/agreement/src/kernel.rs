@@ -53,7 +53,7 @@ impl Kernel {
         Self { fastpath, program }
     }
 
-    /// Runs the program on a frame; `None` for lengths that the kernel doesn't take for tests.
+    /// Runs the program on a frame without a tag (a test run can't say that there is one: see tests/live.rs); `None` for lengths that the kernel doesn't take for tests.
     ///
     /// # Panics
     /// If the kernel refuses.
@@ -72,7 +72,7 @@ impl Kernel {
         }
         let mut out = vec![0; MAX_FRAME_BYTES];
         let (gso_size, gso_segments) = arrival.gso.map_or((0, 0), |Gso { size, segments }| (size, segments));
-        let context = (arrival.ifindex, gso_size, gso_segments);
+        let context = (arrival.port, gso_size, gso_segments);
         let run = sys::test_run(self.program.as_fd(), frame, context, repeat, &mut out)
             .unwrap_or_else(|error| panic!("test run of {} bytes, {arrival:?}: {error}", frame.len()));
         out.truncate(run.bytes);
@@ -93,9 +93,9 @@ impl Kernel {
 
     /// # Panics
     /// If the kernel refuses.
-    pub fn set_budget(&self, ifindex: u32, budget: UpcallBudget) -> EniState {
-        self.fastpath.enis().ensure(ifindex, budget).expect("a budget can be written");
-        self.fastpath.enis().get(ifindex).expect("an ENI can be read").expect("it was just written")
+    pub fn set_budget(&self, port: u32, budget: UpcallBudget) -> EniState {
+        self.fastpath.enis().ensure(port, budget).expect("a budget can be written");
+        self.fastpath.enis().get(port).expect("an ENI can be read").expect("it was just written")
     }
 
     /// Everything that the kernel holds.

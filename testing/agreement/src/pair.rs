@@ -44,12 +44,12 @@ impl Pair {
     /// If they differ.
     pub fn run(&mut self, frame: &[u8], ifindex: u32, gso: Option<Gso>) -> (Outcome, Vec<u8>) {
         let before = now_ns();
-        let ran = self.kernel.run(frame, &Arrival { ifindex, now_ns: before, gso });
+        let ran = self.kernel.run(frame, &Arrival { port: ifindex, now_ns: before, gso });
         let after = now_ns();
         let mut bytes = frame.to_vec();
         let as_before = if ran.is_none() { self.rust.clone() } else { RustTable::default() };
         // Any moment of the run will do for budgets without a rate; entries' times are compared by `compare_ledgers`.
-        let outcome = execute(&mut self.rust, &mut bytes, &Arrival { ifindex, now_ns: after, gso });
+        let outcome = execute(&mut self.rust, &mut bytes, &Arrival { port: ifindex, now_ns: after, gso });
         match ran {
             Some(ran) => compare(&ran, outcome, &bytes, frame, ifindex),
             // The kernel was not asked: what only the executor counted is taken back.
@@ -91,7 +91,7 @@ fn compare(ran: &Run, outcome: Outcome, bytes: &[u8], frame: &[u8], ifindex: u32
         Outcome::Upcall(cause) => {
             assert_eq!(ran.verdict, TC_ACT_REDIRECT, "the executor hands it up: {outcome:?}");
             let split = Upcall::split(&ran.bytes);
-            assert_eq!(split, Some((Upcall { ifindex, cause }, frame)), "header and frame of the upcall");
+            assert_eq!(split, Some((Upcall { port: ifindex, cause }, frame)), "header and frame of the upcall");
             assert_eq!(bytes, frame, "the executor leaves the frame to user space");
         }
     }

@@ -186,7 +186,7 @@ fn the_kernel_grants_upcalls_at_the_rate() {
     with_interfaces(|| {
         let kernel = Kernel::load();
         kernel.set_budget(SENDER, UpcallBudget { per_second: 5_000, burst: 100 });
-        let arrival = Arrival { ifindex: SENDER, now_ns: 0, gso: None };
+        let arrival = Arrival { port: SENDER, now_ns: 0, gso: None };
         let frame = [0; 60];
         // The bucket starts with no past: its first refill counts from the boot and fills it.
         kernel.run(&frame, &arrival);

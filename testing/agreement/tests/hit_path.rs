@@ -23,7 +23,7 @@ fn packet(src: &str, dst: &str) -> Packet {
 }
 
 fn report(name: &str, kernel: &Kernel, packet: &Packet) {
-    let arrival = Arrival { ifindex: SENDER, now_ns: now_ns(), gso: None };
+    let arrival = Arrival { port: SENDER, now_ns: now_ns(), gso: None };
     let frame = build::emit(packet);
     let mut rounds: Vec<u32> =
         (0..ROUNDS).filter_map(|_| kernel.run_repeatedly(&frame, &arrival, RUNS)).map(|run| run.ns_per_run).collect();

@@ -110,7 +110,7 @@ fn allow_between(host: &Host, sender: &Guest, receiver: &Guest, key: &FlowKey) {
         src_mac: ROUTER.0,
         ..Zeroable::zeroed()
     };
-    assert_eq!(key.ifindex, sender.ifindex);
+    assert_eq!(key.port, sender.ifindex);
     gp_agreement::write_flow(host.fastpath.flows(), key, &value);
 }
 
@@ -129,7 +129,7 @@ fn a_miss_comes_out_of_the_tap_as_the_guest_sent_it() {
         let (_, frame) = udp_frame(&host, payload);
         send(&host.guests[0], &frame);
         let (upcall, received) = host.next_upcall();
-        assert_eq!(upcall, Upcall { ifindex: host.guests[0].ifindex, cause: Cause::Miss });
+        assert_eq!(upcall, Upcall { port: host.guests[0].ifindex, cause: Cause::Miss });
         assert_eq!(received, frame);
     }
 }
@@ -201,7 +201,7 @@ fn a_syn_of_a_real_stack_comes_up_with_its_checksum() {
 fn allow_connection(host: &Host) -> [FlowKey; 2] {
     let [sender, receiver] = &host.guests;
     let (upcall, mut frame) = host.next_upcall();
-    assert_eq!(upcall.ifindex, sender.ifindex);
+    assert_eq!(upcall.port, sender.ifindex);
     let Ok(Packet::Ip(mut packet)) = gp_wire::parse(&frame) else { panic!("a SYN is a packet") };
     let forward = key_of(&Packet::Ip(packet.clone()), sender.ifindex).unwrap();
     packet.tuple = packet.tuple.reversed();

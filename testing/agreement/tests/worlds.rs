@@ -5,7 +5,7 @@
 
 use gp_abi::ACTION_DELIVER;
 use gp_agreement::{IFINDEXES, Pair, cases, with_interfaces};
-use gp_compile::{Cause, FlowEntry, HostSide, Outcome, key_of};
+use gp_compile::{Cause, FlowEntry, HostSide, Outcome, Output, key_of};
 use gp_maps::UpcallBudget;
 use gp_model::{EniId, Timestamp};
 use gp_trace::{Path, Verdict, trace};
@@ -36,7 +36,7 @@ impl Agent {
     fn plug_in(&mut self) {
         for eni in self.scenario.world.tables().enis.values() {
             let ifindex = IFINDEXES.start + self.host_sides.len() as u32;
-            let host_side = HostSide { ifindex, mac: eni.mac, mtu: 9001 };
+            let host_side = HostSide { ifindex, vlan: 0, output: Output::Peer, mac: eni.mac, mtu: 9001 };
             self.host_sides.entry(eni.id).or_insert_with(|| {
                 self.pair.set_budget(ifindex, UNLIMITED);
                 host_side
@@ -123,8 +123,8 @@ impl Agent {
                 "reopen"
             }
             (Verdict::Deliver { eni, src_mac, dst_mac }, _) => {
-                let out_ifindex = self.host_sides[eni].ifindex;
-                assert_eq!(outcome, Outcome::Deliver { out_ifindex }, "{text}: {path:#?}");
+                let port = self.host_sides[eni].ifindex;
+                assert_eq!(outcome, Outcome::Deliver { port }, "{text}: {path:#?}");
                 let rewritten = [&dst_mac.0[..], &src_mac.0[..], &frame[12..]].concat();
                 assert_eq!(bytes, rewritten, "{text}");
                 "deliver"

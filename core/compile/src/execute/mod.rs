@@ -1,24 +1,25 @@
 //! The fast path once more, in Rust: what `from_eni.bpf.c` does to a frame, its flow and its ENI.
 //!
-//! The slow path sends first packets by it, and gp-agreement compares it with the kernel's.
+//! gp-agreement compares it with the kernel's.
 //! Keep in step with dataplane/bpf/lib; the files here carry the names of the headers there.
 
 mod flow;
 mod parse;
+mod rewrite;
 mod upcall;
 
+use crate::flow_entry::out_port;
 use crate::upcall::Cause;
 use flow::{Seen, reopens};
 use gp_abi::{ACTION_DELIVER, EniState, FlowKey, FlowValue};
 use gp_trace::DropReason;
-
-const ETHERNET_ADDRESSES: usize = 12;
+pub use rewrite::rewrite;
 
 /// How a frame came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
-    /// Interface index of the ENI's host side.
-    pub ifindex: u32,
+    /// Number of the port: interface and tag.
+    pub port: u32,
     /// `CLOCK_MONOTONIC`, in nanoseconds.
     pub now_ns: u64,
     /// Of a frame that its sender left whole for segmentation.
@@ -37,8 +38,9 @@ pub struct Gso {
 /// What becomes of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
+    /// To the port with this number.
     Deliver {
-        out_ifindex: u32,
+        port: u32,
     },
     /// By a drop reason's code.
     Drop {
@@ -56,14 +58,14 @@ impl From<DropReason> for Outcome {
 /// The maps that the fast path uses.
 pub trait FlowTable {
     fn flow(&mut self, key: &FlowKey) -> Option<&mut FlowValue>;
-    fn eni(&mut self, ifindex: u32) -> Option<&mut EniState>;
+    fn eni(&mut self, port: u32) -> Option<&mut EniState>;
     /// One more packet was dropped for the reason with this code.
     fn count_drop(&mut self, code: u16);
 }
 
 /// Treats the frame as the kernel program would: rewrites it where it is delivered, and counts.
 pub fn execute(table: &mut impl FlowTable, frame: &mut [u8], arrival: &Arrival) -> Outcome {
-    let outcome = match parse::parse(frame, arrival.ifindex) {
+    let outcome = match parse::parse(frame, arrival.port) {
         Some(parsed) => replay(table, frame, &parsed, arrival),
         None => Outcome::Upcall(Cause::Slow),
     };
@@ -88,19 +90,12 @@ fn replay(table: &mut impl FlowTable, frame: &mut [u8], parsed: &parse::Parsed, 
         return Outcome::Drop { code: flow.drop_reason };
     }
     if seen.largest_frame_bytes > u64::from(flow.mtu) {
-        return DropReason::TooLarge.into();
+        return Outcome::Upcall(Cause::TooLarge);
     }
     seen.count(flow, arrival.now_ns);
+    rewrite::translate(frame, flow, parsed);
     rewrite(frame, flow);
-    Outcome::Deliver { out_ifindex: flow.out_ifindex }
-}
-
-/// Writes the Ethernet addresses that the receiver must see. Leaves bytes that are too few for them alone.
-pub fn rewrite(frame: &mut [u8], flow: &FlowValue) {
-    if let Some(addresses) = frame.first_chunk_mut::<ETHERNET_ADDRESSES>() {
-        addresses[..6].copy_from_slice(&flow.dst_mac);
-        addresses[6..].copy_from_slice(&flow.src_mac);
-    }
+    Outcome::Deliver { port: out_port(flow) }
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ pub(super) struct Parsed {
     pub key: FlowKey,
     /// Bytes in front of the payload, Ethernet header included.
     pub headers: usize,
+    /// Of them in front of the transport header.
+    pub transport: usize,
     pub tcp_flags: u8,
 }
 
@@ -46,7 +48,7 @@ struct Transport {
 }
 
 /// `None` is no fault: user space parses the frame in full.
-pub(super) fn parse(frame: &[u8], ifindex: u32) -> Option<Parsed> {
+pub(super) fn parse(frame: &[u8], port: u32) -> Option<Parsed> {
     let (ethernet, payload) = frame.split_first_chunk::<ETHERNET_HEADER_BYTES>()?;
     let [_, _, _, _, _, _, s0, s1, s2, s3, s4, s5, t0, t1] = *ethernet;
     let datagram = match u16::from_be_bytes([t0, t1]) {
@@ -58,15 +60,16 @@ pub(super) fn parse(frame: &[u8], ifindex: u32) -> Option<Parsed> {
     let key = FlowKey {
         src: datagram.src,
         dst: datagram.dst,
-        ifindex,
+        port,
         src_mac: [s0, s1, s2, s3, s4, s5],
         src_port: transport.src_port,
         dst_port: transport.dst_port,
         protocol: datagram.protocol,
         family: datagram.family,
     };
-    let headers = ETHERNET_HEADER_BYTES + datagram.header_bytes + transport.header_bytes;
-    Some(Parsed { key, headers, tcp_flags: transport.tcp_flags })
+    let before = ETHERNET_HEADER_BYTES + datagram.header_bytes;
+    let headers = before + transport.header_bytes;
+    Some(Parsed { key, headers, transport: before, tcp_flags: transport.tcp_flags })
 }
 
 fn parse_ipv4(bytes: &[u8]) -> Option<Datagram<'_>> {

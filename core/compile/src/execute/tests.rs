@@ -16,8 +16,8 @@ impl FlowTable for Maps {
     fn flow(&mut self, key: &FlowKey) -> Option<&mut FlowValue> {
         self.flows.get_mut(key)
     }
-    fn eni(&mut self, ifindex: u32) -> Option<&mut EniState> {
-        self.enis.get_mut(&ifindex)
+    fn eni(&mut self, port: u32) -> Option<&mut EniState> {
+        self.enis.get_mut(&port)
     }
     fn count_drop(&mut self, code: u16) {
         self.drops.push(code);
@@ -30,7 +30,7 @@ const FIN_ACK: u8 = 0x11;
 const ACK: u8 = 0x10;
 
 fn arrival() -> Arrival {
-    Arrival { ifindex: SENDER, now_ns: 1_000, gso: None }
+    Arrival { port: SENDER, now_ns: 1_000, gso: None }
 }
 
 /// 10.0.0.1:1000 to 10.0.0.2:443 with `payload` bytes.
@@ -73,7 +73,7 @@ fn only_flow(maps: &Maps) -> FlowValue {
 fn a_hit_is_rewritten_and_counted() {
     let mut maps = maps_with(deliver());
     let mut frame = tcp(ACK, 100);
-    assert_eq!(execute(&mut maps, &mut frame, &arrival()), Outcome::Deliver { out_ifindex: 9 });
+    assert_eq!(execute(&mut maps, &mut frame, &arrival()), Outcome::Deliver { port: 9 });
     assert_eq!(frame[..12], [0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xbb, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc]);
     assert_eq!(frame[12..], tcp(ACK, 100)[12..]);
     let FlowValue { packets, bytes, last_seen_ns, tcp_flags, .. } = only_flow(&maps);
@@ -86,19 +86,20 @@ fn a_frame_left_whole_counts_and_is_judged_as_its_segments() {
     for segments in [0, 3] {
         let gso = Some(Gso { size: 1460, segments });
         let outcome = execute(&mut maps, &mut tcp(ACK, 4000), &Arrival { gso, ..arrival() });
-        assert_eq!(outcome, Outcome::Deliver { out_ifindex: 9 });
+        assert_eq!(outcome, Outcome::Deliver { port: 9 });
     }
     assert_eq!((only_flow(&maps).packets, only_flow(&maps).bytes), (6, 2 * (4000 + 3 * 54)));
+    maps.enis.get_mut(&SENDER).unwrap().tokens = 3;
     let gso = Some(Gso { size: 1461, segments: 3 });
-    assert_eq!(execute(&mut maps, &mut tcp(ACK, 4000), &Arrival { gso, ..arrival() }), DropReason::TooLarge.into());
+    let outcome = execute(&mut maps, &mut tcp(ACK, 4000), &Arrival { gso, ..arrival() });
+    assert_eq!(outcome, Outcome::Upcall(Cause::TooLarge));
 }
 
 #[test]
-fn a_frame_above_the_receivers_mtu_is_dropped_and_not_counted_in_the_flow() {
+fn a_frame_above_the_mtu_goes_up_and_is_not_counted_in_the_flow() {
     let mut maps = maps_with(deliver());
-    assert_eq!(execute(&mut maps, &mut tcp(ACK, 1461), &arrival()), DropReason::TooLarge.into());
+    assert_eq!(execute(&mut maps, &mut tcp(ACK, 1461), &arrival()), Outcome::Upcall(Cause::TooLarge));
     assert_eq!(only_flow(&maps).packets, 0);
-    assert_eq!(maps.drops, [DropReason::TooLarge.code()]);
 }
 
 #[test]
@@ -115,7 +116,7 @@ fn a_drop_entry_drops_and_counts() {
 fn a_syn_on_a_delivering_flow_goes_up_and_other_packets_do_not() {
     let mut maps = maps_with(deliver());
     execute(&mut maps, &mut tcp(FIN_ACK, 0), &arrival());
-    assert_eq!(execute(&mut maps, &mut tcp(ACK, 0), &arrival()), Outcome::Deliver { out_ifindex: 9 });
+    assert_eq!(execute(&mut maps, &mut tcp(ACK, 0), &arrival()), Outcome::Deliver { port: 9 });
     assert_eq!(execute(&mut maps, &mut tcp(SYN, 0), &arrival()), Outcome::Upcall(Cause::Reopen));
 }
 
@@ -136,7 +137,7 @@ fn upcalls_end_with_the_budget_and_need_an_eni() {
     }
     assert_eq!(execute(&mut maps, &mut arp, &arrival()), DropReason::UpcallBudget.into());
     assert_eq!((maps.enis[&SENDER].upcalls, maps.enis[&SENDER].upcall_drops), (2, 1));
-    let stranger = Arrival { ifindex: 8, ..arrival() };
+    let stranger = Arrival { port: 8, ..arrival() };
     assert_eq!(execute(&mut maps, &mut arp, &stranger), DropReason::UnknownEni.into());
     assert_eq!(maps.drops, [DropReason::UpcallBudget.code(), DropReason::UnknownEni.code()]);
 }
@@ -150,4 +151,51 @@ fn every_prefix_of_a_frame_is_treated_without_panic() {
         let outcome = execute(&mut maps, &mut frame[..end].to_vec(), &arrival());
         assert!(matches!(outcome, Outcome::Upcall(Cause::Slow) | Outcome::Drop { .. }), "{end}: {outcome:?}");
     }
+}
+
+/// RFC 1071 over the words: 0 where the bytes hold their own right checksum.
+fn checksum(parts: &[&[u8]]) -> u16 {
+    let words = parts.iter().flat_map(|part| part.chunks(2));
+    let sum: u32 = words.map(|w| u32::from(w[0]) << 8 | w.get(1).map_or(0, |low| u32::from(*low))).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !((folded & 0xffff) + (folded >> 16)) as u16
+}
+
+fn pseudo_header(frame: &[u8]) -> Vec<u8> {
+    [&frame[26..34], &[0, frame[23]], &((frame.len() - 34) as u16).to_be_bytes()].concat()
+}
+
+#[test]
+fn a_translation_leaves_right_checksums() {
+    let mut frame = tcp(ACK, 100);
+    let sum = checksum(&[&frame[14..34]]).to_be_bytes();
+    frame[24..26].copy_from_slice(&sum);
+    let sum = checksum(&[&pseudo_header(&frame), &frame[34..]]).to_be_bytes();
+    frame[50..52].copy_from_slice(&sum);
+    let mut maps = maps_with(FlowValue {
+        translate: gp_abi::TRANSLATE_ADDRESSES | gp_abi::TRANSLATE_PORTS,
+        new_src: [198, 51, 100, 1],
+        new_dst: [192, 0, 2, 7],
+        new_src_port: 50_000,
+        new_dst_port: 8443,
+        ..deliver()
+    });
+    assert_eq!(execute(&mut maps, &mut frame, &arrival()), Outcome::Deliver { port: 9 });
+    assert_eq!(frame[26..38], [198, 51, 100, 1, 192, 0, 2, 7, 0xc3, 0x50, 0x20, 0xfb]);
+    assert_eq!(checksum(&[&frame[14..34]]), 0);
+    assert_eq!(checksum(&[&pseudo_header(&frame), &frame[34..]]), 0);
+}
+
+#[test]
+fn a_tagged_port_is_another_port() {
+    let mut maps = maps_with(FlowValue { out_vlan: 5, ..deliver() });
+    let tagged = crate::port_number(SENDER, 100).unwrap();
+    let eni = maps.enis[&SENDER];
+    maps.enis.insert(tagged, eni);
+    let out = crate::port_number(9, 5).unwrap();
+    assert_eq!(execute(&mut maps, &mut tcp(ACK, 0), &arrival()), Outcome::Deliver { port: out });
+    let arrival = Arrival { port: tagged, ..arrival() };
+    assert_eq!(execute(&mut maps, &mut tcp(ACK, 0), &arrival), Outcome::Upcall(Cause::Miss));
+    assert_eq!(crate::port_number(1 << 20, 0), None);
+    assert_eq!(crate::port_number(1, 4096), None);
 }

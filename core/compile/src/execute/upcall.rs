@@ -8,7 +8,7 @@ use gp_trace::DropReason;
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
 pub(super) fn admit(table: &mut impl FlowTable, frame_bytes: usize, cause: Cause, arrival: &Arrival) -> Outcome {
-    let Some(eni) = table.eni(arrival.ifindex) else { return DropReason::UnknownEni.into() };
+    let Some(eni) = table.eni(arrival.port) else { return DropReason::UnknownEni.into() };
     if !take_tokens(eni, cost(frame_bytes as u64, arrival.gso), arrival.now_ns) {
         eni.upcall_drops = eni.upcall_drops.wrapping_add(1);
         return DropReason::UpcallBudget.into();
