@@ -41,7 +41,7 @@ pub fn connection_of(key: &ConnectionKey, value: &ConnectionValue) -> Option<(En
         src_port: key.src_port,
         dst_port: key.dst_port,
     };
-    Some((EniId::from_bits(u128::from_be_bytes(key.tracker)), Connection { tuple, opened_by }))
+    Some((EniId::from_bits(u128::from_be_bytes(key.tracker)), Connection { tuple, opened_by, translated: None }))
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
             let (src, dst) = (src.parse().unwrap(), dst.parse().unwrap());
             for opened_by in [Direction::Egress, Direction::Ingress] {
                 let tuple = FiveTuple { protocol: 6, src, dst, src_port: 1000, dst_port: 443 };
-                let connection = Connection { tuple, opened_by };
+                let connection = Connection { tuple, opened_by, translated: None };
                 let (key, code) = connection_key(eni, &connection);
                 let value = ConnectionValue { opened_by: code, ..Zeroable::zeroed() };
                 assert_eq!(connection_of(&key, &value), Some((eni, connection)));

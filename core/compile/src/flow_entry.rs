@@ -80,7 +80,7 @@ impl FlowEntry {
         if !path.is_cacheable() || !is_looked_up(&path.tuple()) {
             return None;
         }
-        let sender = host_sides.host_side(path.ingress())?;
+        let sender = host_sides.host_side(path.ingress().eni()?)?;
         let value = match path.verdict() {
             Verdict::Deliver { eni, src_mac, dst_mac } => {
                 let receiver = host_sides.host_side(*eni)?;
@@ -98,7 +98,7 @@ impl FlowEntry {
             Verdict::Drop(drop) => {
                 FlowValue { action: ACTION_DROP, drop_reason: drop.reason.code(), ..Zeroable::zeroed() }
             }
-            Verdict::LocalService(_) => return None,
+            Verdict::Uplink | Verdict::LocalService(_) => return None,
         };
         // A trace that saw another source MAC than the ENI's own is not cacheable.
         Some(Self { key: key(&path.tuple(), sender.mac, port_number(sender.ifindex, sender.vlan)?), value })

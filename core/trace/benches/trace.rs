@@ -34,9 +34,9 @@ fn world(enis: usize, rules: usize) -> Scenario {
 }
 
 fn bench(name: &str, scenario: &Scenario, connections: &dyn Connections, text: &str) {
-    let Sent { eni, packet } = scenario.packet(text).expect("the bench's own packet");
+    let Sent { ingress, packet } = scenario.packet(text).expect("the bench's own packet");
     measure(name, || {
-        black_box(trace(&scenario.world, connections, eni, black_box(&packet), Timestamp(0))).expect("decidable");
+        black_box(trace(&scenario.world, connections, ingress, black_box(&packet), Timestamp(0))).expect("decidable");
     });
 }
 

@@ -1,29 +1,64 @@
-//! Tracked connections: what makes security groups stateful, and how long they last.
+//! Tracked connections: what makes security groups and gateways stateful, and how long they last.
 //!
-//! A connection belongs to one ENI. It is opened when a group's rule lets a packet pass whose answer would not be let
-//! pass by rules alone, and it then lets both directions pass until it has been idle for its timeout.
-//! Source: EC2 user guide, "Security group connection tracking".
+//! A connection belongs to one tracker. An ENI opens one when a group's rule lets a packet pass whose answer would not
+//! be let pass by rules alone, and it then lets both directions pass until it has been idle for its timeout. NAT and
+//! egress-only gateways open one for whatever is sent from inside.
+//! Source: EC2 user guide, "Security group connection tracking"; VPC user guide, "NAT gateways".
 
-use gp_model::{ConnectionTracking, EniId};
+use crate::nat_ports::NatPorts;
+use gp_model::{ConnectionTracking, EgressOnlyInternetGatewayId, EniId, NatGatewayId};
 use gp_wire::{FiveTuple, TcpFlags, protocol};
+use std::net::Ipv4Addr;
 
-/// One tracked connection of one ENI.
+/// Who tracks connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tracker {
+    Eni(EniId),
+    NatGateway(NatGatewayId),
+    EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
+}
+
+/// One tracked connection of one tracker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connection {
-    /// As the opening packet had it.
+    /// As the opening packet had it where it met the tracker.
     pub tuple: FiveTuple,
-    /// Did the opening packet leave the ENI (egress) or arrive at it?
+    /// Did the opening packet leave the ENI (egress) or arrive at it? Gateways open for what leaves.
     pub opened_by: gp_model::Direction,
+    /// Of a NAT gateway: the tuple that the opening packet left with.
+    pub translated: Option<FiveTuple>,
+}
+
+impl Connection {
+    /// Is a packet with this tuple, at the connection's tracker, a part of it? A NAT gateway meets its connections
+    /// as they are inside and, as answers and in quotes of ICMP errors, as they are outside.
+    pub fn has(&self, tuple: &FiveTuple) -> bool {
+        let is_either = |of: &FiveTuple| of == tuple || of.reversed() == *tuple;
+        is_either(&self.tuple) || self.translated.as_ref().is_some_and(is_either)
+    }
 }
 
 /// The connections that a trace may look at. Tuples are given as the packet at hand has them: an implementation
-/// answers for the opener's direction and for the reverse.
+/// answers for the opener's direction and for the reverse, and of a NAT gateway for both sides of its translation
+/// (see [`Connection::has`]).
 ///
 /// A path's reads do not name connections: whoever opens or closes one must trace again what is cached for its tuple
 /// and for the reversed one. (A cached drop of the other end's packet ends when a connection that admits it opens.)
 pub trait Connections {
-    /// Is a packet with this tuple, seen at this ENI, part of a connection that the ENI tracks?
-    fn find(&self, eni: EniId, tuple: &FiveTuple) -> Option<Connection>;
+    /// Is a packet with this tuple, seen at this tracker, part of a connection that it tracks?
+    fn find(&self, tracker: Tracker, tuple: &FiveTuple) -> Option<Connection>;
+
+    /// A free address and port (or ICMP identifier) for a new connection of a NAT gateway. `wanted` is the translated
+    /// tuple with the sender's own port and no source address yet. At most `limit` connections share an address and a
+    /// destination (address, port and protocol). The port is from 1024 on; it is the wanted one if that is free.
+    /// `None`: all are taken.
+    fn free_port(
+        &self,
+        gateway: NatGatewayId,
+        addresses: &[Ipv4Addr],
+        limit: u32,
+        wanted: &FiveTuple,
+    ) -> Option<(Ipv4Addr, u16)>;
 }
 
 /// No connection at all: for questions about a first packet.
@@ -31,8 +66,18 @@ pub trait Connections {
 pub struct NoConnections;
 
 impl Connections for NoConnections {
-    fn find(&self, _: EniId, _: &FiveTuple) -> Option<Connection> {
+    fn find(&self, _: Tracker, _: &FiveTuple) -> Option<Connection> {
         None
+    }
+
+    fn free_port(
+        &self,
+        _: NatGatewayId,
+        addresses: &[Ipv4Addr],
+        limit: u32,
+        wanted: &FiveTuple,
+    ) -> Option<(Ipv4Addr, u16)> {
+        NatPorts::default().free(addresses, limit, wanted)
     }
 }
 

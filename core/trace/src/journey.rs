@@ -1,8 +1,8 @@
 //! A packet on its way: what the stages share, and how a stage ends it.
 
 use crate::{
-    Component, Connections, Detail, Drop, DropReason, Effect, Hop, MissingPermission, Path, Read, Resource, Stage,
-    Step, StepAction, TraceError, Verdict,
+    Component, Connection, Connections, Detail, Drop, DropReason, Effect, Hop, Ingress, MissingPermission, Pass, Path,
+    Read, Resource, Stage, Step, StepAction, TraceError, Tracker, Verdict,
 };
 use gp_model::*;
 use gp_wire::{FiveTuple, Packet};
@@ -11,7 +11,15 @@ use gp_wire::{FiveTuple, Packet};
 pub(crate) struct Journey<'a> {
     pub world: &'a World,
     pub connections: &'a dyn Connections,
+    pub ingress: Ingress,
+    /// As it came in.
     pub packet: &'a Packet,
+    /// The packet's tuple as it is now.
+    tuple: FiveTuple,
+    /// Of an ICMP error: the tuple that it is about, as it is now, if the error goes to the sender of that packet.
+    related: Option<FiveTuple>,
+    mtu: Option<u16>,
+    passes: Vec<Pass>,
     hops: Vec<Hop>,
     effects: Vec<Effect>,
     reads: Vec<Read>,
@@ -48,10 +56,31 @@ macro_rules! fetches {
 }
 
 impl<'a> Journey<'a> {
-    pub(crate) fn new(world: &'a World, connections: &'a dyn Connections, packet: &'a Packet) -> Self {
-        // Most journeys cross five places and read some dozen entities.
-        let (hops, reads) = (Vec::with_capacity(5), Vec::with_capacity(16));
-        Self { world, connections, packet, hops, effects: Vec::new(), reads, cacheable: true }
+    pub(crate) fn new(
+        world: &'a World,
+        connections: &'a dyn Connections,
+        ingress: Ingress,
+        packet: &'a Packet,
+    ) -> Self {
+        let related = match packet {
+            Packet::Ip(packet) => packet.related.filter(|related| related.src == packet.tuple.dst),
+            Packet::Arp(_) => None,
+        };
+        Self {
+            world,
+            connections,
+            ingress,
+            packet,
+            tuple: packet.tuple(),
+            related,
+            mtu: None,
+            passes: Vec::with_capacity(2),
+            // Most journeys cross five places and read some dozen entities.
+            hops: Vec::with_capacity(5),
+            effects: Vec::new(),
+            reads: Vec::with_capacity(16),
+            cacheable: true,
+        }
     }
 
     fetches! {
@@ -61,16 +90,20 @@ impl<'a> Journey<'a> {
         network_acl: NetworkAcl(NetworkAclId) -> NetworkAcl;
     }
 
+    /// The packet's tuple as it is now.
     pub(crate) fn tuple(&self) -> FiveTuple {
-        self.packet.tuple()
+        self.tuple
     }
 
-    /// Of an ICMP error: the tuple that it is about, if the error goes to the sender of that packet.
+    /// Of an ICMP error: the tuple that it is about, as it is now, if the error goes to the sender of that packet.
     pub(crate) fn related(&self) -> Option<FiveTuple> {
-        match self.packet {
-            Packet::Ip(packet) => packet.related.filter(|related| related.src == packet.tuple.dst),
-            Packet::Arp(_) => None,
-        }
+        self.related
+    }
+
+    /// The tracker's connection that the packet, as it is now, is a part of.
+    pub(crate) fn find_connection(&mut self, tracker: Tracker) -> Option<Connection> {
+        self.passes.push(Pass { tracker, tuple: self.tuple });
+        self.connections.find(tracker, &self.tuple)
     }
 
     pub(crate) fn read(&mut self, read: Read) {
@@ -105,7 +138,7 @@ impl<'a> Journey<'a> {
         detail: Detail,
     ) -> Stop {
         self.step(stage, StepAction::Drop, resource, detail);
-        Verdict::Drop(Drop { reason, resource, missing: None }).into()
+        Verdict::Drop(Drop { reason, resource, missing: None, reply: None }).into()
     }
 
     /// Ends the journey with a drop that an API call could have prevented.
@@ -113,17 +146,25 @@ impl<'a> Journey<'a> {
         let resource = missing.groups.first().map(|id| Resource::SecurityGroup { id: *id });
         let detail = Detail::NoRuleAllows { groups: missing.groups.len() };
         self.step(stage, StepAction::Drop, resource, detail);
-        Verdict::Drop(Drop { reason, resource, missing: Some(missing) }).into()
+        Verdict::Drop(Drop { reason, resource, missing: Some(missing), reply: None }).into()
     }
 
-    pub(crate) fn finish(self, ingress: EniId, end: Stop) -> Result<Path, TraceError> {
-        let Self { packet, hops, effects, mut reads, cacheable, .. } = self;
+    pub(crate) fn finish(self, end: Stop) -> Result<Path, TraceError> {
+        let Self { ingress, packet, tuple, mtu, passes, hops, effects, mut reads, cacheable, .. } = self;
+        let quoted = match packet {
+            Packet::Ip(packet) => packet.related,
+            Packet::Arp(_) => None,
+        };
+        let related = self.related.filter(|related| Some(*related) != quoted);
         match end {
             Stop::Undecidable(error) => Err(error),
             Stop::Verdict(verdict) => {
                 reads.sort_unstable();
                 reads.dedup();
-                Ok(Path { ingress, tuple: packet.tuple(), hops, verdict: *verdict, effects, reads, cacheable })
+                let verdict = *verdict;
+                let translated = tuple;
+                let tuple = packet.tuple();
+                Ok(Path { ingress, tuple, translated, related, mtu, passes, hops, verdict, effects, reads, cacheable })
             }
         }
     }

@@ -16,6 +16,7 @@ mod detail;
 mod drop_reason;
 pub mod explain;
 mod journey;
+mod nat_ports;
 mod neighborhood;
 mod path;
 mod question;
@@ -23,10 +24,11 @@ mod read;
 mod stage;
 mod traffic;
 
-pub use connection::{Activity, Connection, Connections, DirectionActivity, NoConnections, idle_timeout_secs};
+pub use connection::{Activity, Connection, Connections, DirectionActivity, NoConnections, Tracker, idle_timeout_secs};
 pub use detail::Detail;
 pub use drop_reason::DropReason;
-pub use neighborhood::{ROUTER_LINK_LOCAL, neighbor_mac, resolver_ipv4, router_ipv4, router_mac};
+pub use nat_ports::{FIRST_NAT_PORT, NatPorts};
+pub use neighborhood::{ROUTER_LINK_LOCAL, holder, neighbor_mac, resolver_ipv4, router_ipv4, router_mac};
 pub use path::*;
 pub use question::{ParseProbeError, Probe, Why, question, why};
 pub use read::Read;
@@ -48,7 +50,7 @@ pub enum TraceError {
     Dangling(Read),
 }
 
-/// Follows a packet from the guest behind `ingress` to its end.
+/// Follows a packet from the guest behind `ingress`, or from the outside, to its end.
 ///
 /// Effects hold whatever the verdict: a connection opens when its packet has left the sender's groups, also if the
 /// packet dies later, since the sender's host does not learn of that.
@@ -60,20 +62,31 @@ pub enum TraceError {
 pub fn trace(
     world: &World,
     connections: &dyn Connections,
-    ingress: EniId,
+    ingress: impl Into<Ingress>,
     packet: &Packet,
     _now: Timestamp,
 ) -> Result<Path, TraceError> {
-    let mut journey = Journey::new(world, connections, packet);
+    let ingress = ingress.into();
+    let mut journey = Journey::new(world, connections, ingress, packet);
     let end = match follow(&mut journey, ingress) {
         Ok(end) | Err(end) => end,
     };
-    journey.finish(ingress, end)
+    journey.finish(end)
 }
 
-fn follow(journey: &mut Journey<'_>, ingress: EniId) -> Result<Stop, Stop> {
-    let departed = depart::depart(journey, ingress)?;
-    arrive::arrive(journey, &departed)
+fn follow(journey: &mut Journey<'_>, ingress: Ingress) -> Result<Stop, Stop> {
+    match ingress {
+        Ingress::Eni(eni) => {
+            let departed = depart::depart(journey, eni)?;
+            arrive::arrive(journey, &departed)
+        }
+        Ingress::Uplink => {
+            journey.enter(Component::Uplink);
+            let destination = journey.tuple().dst;
+            let detail = Detail::NobodyHolds(destination);
+            Err(journey.drop(Stage::InternetGateway, DropReason::NoSuchAddress, None, detail))
+        }
+    }
 }
 
 impl From<gp_wire::ParseError> for DropReason {

@@ -125,7 +125,8 @@ impl Neighborhood<'_> {
 }
 
 /// The ENI that holds `address` as seen from `subnet`: by its VPC's addresses, or by a link-local address on the link.
-pub(crate) fn holder<'w>(
+/// `on_read` hears what the answer depends on.
+pub fn holder<'w>(
     world: &'w World,
     subnet: &Subnet,
     address: IpAddr,

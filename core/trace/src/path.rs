@@ -1,11 +1,12 @@
 //! The answer of a trace: hops of steps, ending in one verdict, with what must change and what was read.
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Tracker};
 use crate::detail::Detail;
 use crate::drop_reason::DropReason;
 use crate::read::Read;
 use gp_model::{
-    EniId, InternetGatewayId, NetworkAclId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId, VpcId,
+    EgressOnlyInternetGatewayId, EniId, InternetGatewayId, NatGatewayId, NetworkAclId, RouteTableId, SecurityGroupId,
+    SecurityGroupRuleId, SubnetId, VpcId,
 };
 use gp_wire::FiveTuple;
 use serde::Serialize;
@@ -15,8 +16,12 @@ use std::net::IpAddr;
 /// else can claim that a packet may pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
-    pub(crate) ingress: EniId,
+    pub(crate) ingress: Ingress,
     pub(crate) tuple: FiveTuple,
+    pub(crate) translated: FiveTuple,
+    pub(crate) related: Option<FiveTuple>,
+    pub(crate) mtu: Option<u16>,
+    pub(crate) passes: Vec<Pass>,
     pub(crate) hops: Vec<Hop>,
     pub(crate) verdict: Verdict,
     pub(crate) effects: Vec<Effect>,
@@ -25,12 +30,29 @@ pub struct Path {
 }
 
 impl Path {
-    /// The ENI that the packet left its guest by.
-    pub fn ingress(&self) -> EniId {
+    pub fn ingress(&self) -> Ingress {
         self.ingress
     }
+    /// As the packet came in.
     pub fn tuple(&self) -> FiveTuple {
         self.tuple
+    }
+    /// As the packet goes out, or as it was where it died.
+    pub fn translated(&self) -> FiveTuple {
+        self.translated
+    }
+    /// Of an ICMP error whose quoted packet must be rewritten: the tuple to write into it.
+    pub fn related(&self) -> Option<FiveTuple> {
+        self.related
+    }
+    /// The smallest IP MTU, in bytes, that a gateway on the way sets. A larger packet that got through may be cut in
+    /// pieces: it is IPv4 without the flag that forbids it.
+    pub fn mtu(&self) -> Option<u16> {
+        self.mtu
+    }
+    /// Every tracker asked on the way, with the tuple as seen there.
+    pub fn passes(&self) -> &[Pass] {
+        &self.passes
     }
     pub fn hops(&self) -> &[Hop] {
         &self.hops
@@ -50,6 +72,38 @@ impl Path {
     pub fn is_cacheable(&self) -> bool {
         self.cacheable
     }
+}
+
+/// Where a packet comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ingress {
+    /// The ENI that the packet left its guest by.
+    Eni(EniId),
+    /// From outside of the region.
+    Uplink,
+}
+
+impl Ingress {
+    pub fn eni(self) -> Option<EniId> {
+        match self {
+            Self::Eni(eni) => Some(eni),
+            Self::Uplink => None,
+        }
+    }
+}
+
+impl From<EniId> for Ingress {
+    fn from(eni: EniId) -> Self {
+        Self::Eni(eni)
+    }
+}
+
+/// A tracker that was asked about the packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    pub tracker: Tracker,
+    /// The packet's, as it was there.
+    pub tuple: FiveTuple,
 }
 
 /// A place that the packet passes.
@@ -90,6 +144,10 @@ pub enum Component {
     Subnet(SubnetId),
     Router(VpcId),
     InternetGateway(InternetGatewayId),
+    EgressOnlyInternetGateway(EgressOnlyInternetGatewayId),
+    NatGateway(NatGatewayId),
+    /// The region's way to the outside.
+    Uplink,
 }
 
 /// Something with an id that a step or a drop can name.
@@ -104,6 +162,8 @@ pub enum Resource {
     NetworkAcl { id: NetworkAclId, rule_number: u32 },
     RouteTable { id: RouteTableId },
     InternetGateway { id: InternetGatewayId },
+    EgressOnlyInternetGateway { id: EgressOnlyInternetGatewayId },
+    NatGateway { id: NatGatewayId },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -115,6 +175,8 @@ pub enum Verdict {
         src_mac: gp_model::Mac,
         dst_mac: gp_model::Mac,
     },
+    /// Out of the region.
+    Uplink,
     LocalService(LocalService),
     Drop(Drop),
 }
@@ -126,6 +188,21 @@ pub struct Drop {
     pub resource: Option<Resource>,
     /// What was missing, where the remedy is an API call: who would have to let in what from whom.
     pub missing: Option<MissingPermission>,
+    /// What the sender is told. Another packet of the same tuple may fare otherwise: such a drop is never cacheable.
+    pub reply: Option<Reply>,
+}
+
+/// What the sender of a dropped packet is told: a reset from the packet's own destination, an ICMP error from its
+/// subnet's router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    TcpReset,
+    /// Fragmentation needed (RFC 1191) or packet too big (RFC 4443), with the largest IP packet that passes.
+    PacketTooBig {
+        mtu: u16,
+    },
+    TimeExceeded,
 }
 
 /// The permission that would have let the packet through.
@@ -165,5 +242,5 @@ impl LocalService {
 /// A change of state that the packet causes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    OpenConnection { eni: EniId, connection: Connection },
+    OpenConnection { tracker: Tracker, connection: Connection },
 }

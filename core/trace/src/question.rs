@@ -1,12 +1,12 @@
 //! Questions of people: would this packet arrive, and would its answer come back?
 
 use crate::neighborhood::router_mac;
-use crate::{Connection, Connections, Effect, Path, TraceError, Verdict, neighbor_mac, trace};
-use gp_model::{Eni, EniId, Timestamp, World};
+use crate::{Connection, Connections, Effect, Path, TraceError, Tracker, Verdict, neighbor_mac, trace};
+use gp_model::{Eni, EniId, NatGatewayId, Timestamp, World};
 use gp_wire::build::{self, Ends};
 use gp_wire::{FiveTuple, IpPacket, Packet, TcpFlags, Transport, icmp, protocol};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 /// Source port of questions: ephemeral for Linux and for Windows, so that it asks what a real client would.
@@ -154,12 +154,21 @@ struct Opened<'a> {
 }
 
 impl Connections for Opened<'_> {
-    fn find(&self, eni: EniId, tuple: &FiveTuple) -> Option<Connection> {
+    fn find(&self, tracker: Tracker, tuple: &FiveTuple) -> Option<Connection> {
         let opened = self.effects.iter().find_map(|effect| {
-            let Effect::OpenConnection { eni: opener, connection } = effect;
-            let is_part = connection.tuple == *tuple || connection.tuple == tuple.reversed();
-            (*opener == eni && is_part).then_some(*connection)
+            let Effect::OpenConnection { tracker: opener, connection } = effect;
+            (*opener == tracker && connection.has(tuple)).then_some(*connection)
         });
-        opened.or_else(|| self.earlier.find(eni, tuple))
+        opened.or_else(|| self.earlier.find(tracker, tuple))
+    }
+
+    fn free_port(
+        &self,
+        gateway: NatGatewayId,
+        addresses: &[Ipv4Addr],
+        limit: u32,
+        wanted: &FiveTuple,
+    ) -> Option<(Ipv4Addr, u16)> {
+        self.earlier.free_port(gateway, addresses, limit, wanted)
     }
 }

@@ -2,7 +2,7 @@
 //! world, the packet and the change as text.
 
 use gp_model::Timestamp;
-use gp_trace::{Effect, Path, Read, TraceError, Verdict, trace};
+use gp_trace::{Effect, Ingress, Path, Read, TraceError, Verdict, trace};
 use gp_wire::{Packet, build, parse};
 use gp_worlds::random::RandomWorld;
 use gp_worlds::{Rng, Scenario};
@@ -27,8 +27,8 @@ fn for_each_packet(mut check: impl FnMut(&RandomWorld, &Scenario, &str, &Path, &
     }
 }
 
-fn retrace(scenario: &Scenario, eni: gp_model::EniId, packet: &Packet) -> Result<Path, TraceError> {
-    trace(&scenario.world, &scenario.connections, eni, packet, Timestamp(0))
+fn retrace(scenario: &Scenario, ingress: impl Into<Ingress>, packet: &Packet) -> Result<Path, TraceError> {
+    trace(&scenario.world, &scenario.connections, ingress, packet, Timestamp(0))
 }
 
 /// What a cache of paths replays.
@@ -48,7 +48,7 @@ fn a_change_that_alters_an_answer_touches_one_of_its_reads() {
             let changes = changed.apply(&statement).unwrap();
             let invalidated: BTreeSet<Read> =
                 changes.iter().flat_map(|c| Read::from_change(c.old.as_ref(), c.new.as_ref())).collect();
-            let after = retrace(&changed, sent.eni, &sent.packet);
+            let after = retrace(&changed, sent.ingress, &sent.packet);
             let is_touched = path.reads().iter().any(|read| invalidated.contains(read));
             touched += usize::from(is_touched);
             if answer(&before) != answer(&after) {
@@ -86,11 +86,11 @@ fn groups_let_the_answer_to_a_delivered_packet_pass() {
     for_each_packet(|world, scenario, text, path, _| {
         let sent = scenario.packet(text).unwrap();
         let (Verdict::Deliver { eni, .. }, Packet::Ip(packet)) = (path.verdict(), &sent.packet) else { return };
-        let sender = scenario.world.eni(sent.eni).unwrap();
+        let Ingress::Eni(from) = sent.ingress else { return };
+        let sender = scenario.world.eni(from).unwrap();
         // Errors open nothing, fragments have no ports, a foreign source's answer goes elsewhere, and what an ENI answers
         // to itself leaves where the question left.
-        if *eni == sent.eni || packet.related.is_some() || packet.fragment.is_some() || !sender.holds(packet.tuple.src)
-        {
+        if *eni == from || packet.related.is_some() || packet.fragment.is_some() || !sender.holds(packet.tuple.src) {
             return;
         }
         let mut later = scenario.clone();
@@ -111,7 +111,8 @@ fn groups_let_the_answer_to_a_delivered_packet_pass() {
 fn nothing_crosses_from_one_vpc_to_another() {
     for_each_packet(|world, scenario, text, path, _| {
         if let Verdict::Deliver { eni, dst_mac, .. } = path.verdict() {
-            let (sender, receiver) = (scenario.world.eni(path.ingress()).unwrap(), scenario.world.eni(*eni).unwrap());
+            let Ingress::Eni(from) = path.ingress() else { return };
+            let (sender, receiver) = (scenario.world.eni(from).unwrap(), scenario.world.eni(*eni).unwrap());
             assert_eq!(sender.vpc, receiver.vpc, "{}\n{text}", world.text);
             assert_eq!(*dst_mac, receiver.mac);
         }
@@ -130,8 +131,9 @@ fn any_bytes_of_a_guest_get_an_answer() {
         }
         frame.truncate(rng.between(0, frame.len() + 1));
         let Ok(packet) = parse(&frame) else { return };
-        let path = retrace(scenario, sent.eni, &packet).unwrap();
-        let own = scenario.world.eni(sent.eni).unwrap().mac;
+        let path = retrace(scenario, sent.ingress, &packet).unwrap();
+        let Ingress::Eni(from) = sent.ingress else { return };
+        let own = scenario.world.eni(from).unwrap().mac;
         let src_mac = match &packet {
             Packet::Arp(arp) => arp.src_mac,
             Packet::Ip(packet) => packet.src_mac,

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! For questions ("would this packet pass?"), for tests and for answers. Consistent means: tuple and transport say the
-//! same, both addresses are of one family, `frame_bytes` is not less than [`min_frame_bytes`], and fragments with more
+//! same, both addresses are of one family, an IPv6 packet may not be cut, `frame_bytes` is not less than [`min_frame_bytes`], and fragments with more
 //! to follow carry a multiple of 8 bytes.
 
 use crate::checksum::Sum;
@@ -78,6 +78,7 @@ fn whole(ends: Ends, protocol: u8, src_port: u16, dst_port: u16, transport: Tran
         transport,
         ttl: DEFAULT_TTL,
         fragment: None,
+        dont_fragment: true,
         related: None,
         solicited: None,
         frame_bytes: 0,
@@ -165,7 +166,7 @@ fn emit_ip(packet: &IpPacket) -> Vec<u8> {
     let mut frame = Vec::with_capacity(frame_bytes);
     let ether_type = if packet.tuple.src.is_ipv4() { 0x0800 } else { 0x86dd };
     push_ethernet(&mut frame, packet.src_mac, packet.dst_mac, ether_type);
-    push_network(&mut frame, &packet.tuple, packet.ttl, packet.fragment, body_bytes);
+    push_network(&mut frame, &packet.tuple, packet.ttl, (packet.fragment, packet.dont_fragment), body_bytes);
     let body = frame.len();
     push_transport(&mut frame, packet, body_bytes);
     frame.resize(frame_bytes, 0);
@@ -173,7 +174,14 @@ fn emit_ip(packet: &IpPacket) -> Vec<u8> {
     frame
 }
 
-fn push_network(frame: &mut Vec<u8>, tuple: &FiveTuple, ttl: u8, fragment: Option<Fragment>, body_bytes: usize) {
+fn push_network(
+    frame: &mut Vec<u8>,
+    tuple: &FiveTuple,
+    ttl: u8,
+    fragmentation: (Option<Fragment>, bool),
+    body_bytes: usize,
+) {
+    let (fragment, _) = fragmentation;
     match (tuple.src, tuple.dst) {
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
             let fragment_bytes = fragment.map_or(0, |_| IPV6_FRAGMENT_BYTES);
@@ -188,7 +196,7 @@ fn push_network(frame: &mut Vec<u8>, tuple: &FiveTuple, ttl: u8, fragment: Optio
                 frame.extend(id.to_be_bytes());
             }
         }
-        (src, dst) => push_ipv4(frame, [v4(src), v4(dst)], (tuple.protocol, ttl), fragment, body_bytes),
+        (src, dst) => push_ipv4(frame, [v4(src), v4(dst)], (tuple.protocol, ttl), fragmentation, body_bytes),
     }
 }
 
@@ -204,16 +212,17 @@ fn push_ipv4(
     frame: &mut Vec<u8>,
     ends: [Ipv4Addr; 2],
     (protocol, ttl): (u8, u8),
-    fragment: Option<Fragment>,
+    (fragment, dont_fragment): (Option<Fragment>, bool),
     body_bytes: usize,
 ) {
     let start = frame.len();
-    let (id, fragmentation) = match fragment {
-        None => (0, IPV4_DONT_FRAGMENT),
+    let (id, place) = match fragment {
+        None => (0, 0),
         Some(Fragment { id, offset, more }) => {
             (id as u16, (offset / 8) as u16 | if more { IPV4_MORE_FRAGMENTS } else { 0 })
         }
     };
+    let fragmentation = place | if dont_fragment { IPV4_DONT_FRAGMENT } else { 0 };
     frame.extend([0x45, 0]);
     frame.extend(((IPV4_BYTES + body_bytes) as u16).to_be_bytes());
     frame.extend(id.to_be_bytes());
@@ -246,7 +255,7 @@ fn push_transport(frame: &mut Vec<u8>, packet: &IpPacket, body_bytes: usize) {
             frame.extend(id.to_be_bytes());
             frame.extend([0; 2]);
             if let Some(related) = &packet.related {
-                push_network(frame, related, DEFAULT_TTL, None, QUOTED_BYTES);
+                push_network(frame, related, DEFAULT_TTL, (None, true), QUOTED_BYTES);
                 push_quoted(frame, related);
             }
             if let Some(target) = packet.solicited {

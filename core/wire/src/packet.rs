@@ -4,6 +4,8 @@ use gp_model::Mac;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+const ETHERNET_HEADER_BYTES: u32 = 14;
+
 /// IP protocol numbers (IANA) that have a meaning of their own here.
 pub mod protocol {
     pub const ICMP: u8 = 1;
@@ -45,6 +47,8 @@ pub struct IpPacket {
     pub related: Option<FiveTuple>,
     /// Of a valid neighbour solicitation (RFC 4861, 7.1.1): the address whose holder it asks for.
     pub solicited: Option<Ipv6Addr>,
+    /// May no router cut it in pieces? True of all IPv6 packets.
+    pub dont_fragment: bool,
     /// Bytes of the whole frame.
     pub frame_bytes: u32,
 }
@@ -135,6 +139,11 @@ impl Packet {
 }
 
 impl IpPacket {
+    /// Bytes of the IP packet; padding of short frames counts.
+    pub fn packet_bytes(&self) -> u32 {
+        self.frame_bytes.saturating_sub(ETHERNET_HEADER_BYTES)
+    }
+
     /// Is it a part of a larger packet, and not the part with the transport header?
     pub fn is_later_fragment(&self) -> bool {
         self.fragment.is_some_and(|fragment| fragment.offset > 0)

@@ -103,6 +103,7 @@ struct Datagram<'a> {
     ttl: u8,
     protocol: u8,
     fragment: Option<Fragment>,
+    dont_fragment: bool,
     payload: &'a [u8],
 }
 
@@ -127,6 +128,7 @@ fn parse_ipv4(ethernet: &Ethernet, bytes: &[u8]) -> Result<IpPacket, ParseError>
             ttl: header.ttl(),
             protocol: header.protocol().0,
             fragment: checked_fragment(fragment, payload)?,
+            dont_fragment: header.dont_fragment(),
             payload,
         },
     )
@@ -153,6 +155,7 @@ fn parse_ipv6(ethernet: &Ethernet, bytes: &[u8]) -> Result<IpPacket, ParseError>
             ttl: header.hop_limit(),
             protocol,
             fragment,
+            dont_fragment: true,
             payload,
         },
     )
@@ -170,7 +173,7 @@ fn checked_fragment(fragment: Fragment, payload: &[u8]) -> Result<Option<Fragmen
 }
 
 fn finish(ethernet: &Ethernet, datagram: Datagram<'_>) -> Result<IpPacket, ParseError> {
-    let Datagram { src, dst, ttl, protocol, fragment, payload } = datagram;
+    let Datagram { src, dst, ttl, protocol, fragment, dont_fragment, payload } = datagram;
     let (transport, src_port, dst_port) = match fragment {
         Some(fragment) if fragment.offset > 0 => (Transport::Other, 0, 0),
         _ => parse_transport(protocol, payload, fragment.is_some())?,
@@ -186,6 +189,7 @@ fn finish(ethernet: &Ethernet, datagram: Datagram<'_>) -> Result<IpPacket, Parse
         transport,
         ttl,
         fragment,
+        dont_fragment,
         related: icmp_type.and_then(|icmp_type| embedded_tuple(protocol, icmp_type, &payload[ICMP_BYTES..])),
         solicited: (ttl == ON_LINK_HOP_LIMIT && fragment.is_none())
             .then(|| solicited_address(protocol, payload))

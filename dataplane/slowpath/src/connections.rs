@@ -7,10 +7,11 @@ use crate::clock::Now;
 use bytemuck::Zeroable;
 use gp_abi::{ConnectionKey, ConnectionValue};
 use gp_compile::{connection_key, connection_of};
-use gp_model::{ConnectionTracking, EniId};
-use gp_trace::{Activity, Connection, DirectionActivity};
+use gp_model::{ConnectionTracking, EniId, NatGatewayId};
+use gp_trace::{Activity, Connection, DirectionActivity, NatPorts, Tracker};
 use gp_wire::{FiveTuple, TcpFlags};
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 
 /// AWS does not publish what its instance types track; others measured some 54,000 on an m5.large.
 pub(crate) const PER_ENI_MAX: usize = 65_536;
@@ -149,8 +150,21 @@ impl ConnectionTable {
 
 impl gp_trace::Connections for ConnectionTable {
     /// Connections are taken out when they have been idle too long, by a sweep every few seconds; until then they count.
-    fn find(&self, eni: EniId, tuple: &FiveTuple) -> Option<Connection> {
-        self.get(eni, tuple).map(|tracked| tracked.connection)
+    fn find(&self, tracker: Tracker, tuple: &FiveTuple) -> Option<Connection> {
+        match tracker {
+            Tracker::Eni(eni) => self.get(eni, tuple).map(|tracked| tracked.connection),
+            Tracker::NatGateway(_) | Tracker::EgressOnlyInternetGateway(_) => None,
+        }
+    }
+
+    fn free_port(
+        &self,
+        _: NatGatewayId,
+        addresses: &[Ipv4Addr],
+        limit: u32,
+        wanted: &FiveTuple,
+    ) -> Option<(Ipv4Addr, u16)> {
+        NatPorts::default().free(addresses, limit, wanted)
     }
 }
 
@@ -163,7 +177,11 @@ mod tests {
 
     fn echo() -> Connection {
         let (src, dst) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
-        Connection { tuple: FiveTuple::icmp(protocol::ICMP, src, dst, 8, 0, 77), opened_by: Direction::Egress }
+        Connection {
+            tuple: FiveTuple::icmp(protocol::ICMP, src, dst, 8, 0, 77),
+            opened_by: Direction::Egress,
+            translated: None,
+        }
     }
 
     #[test]
@@ -171,9 +189,9 @@ mod tests {
         let (eni, other) = (EniId::from_bits(1), EniId::from_bits(2));
         let mut table = ConnectionTable::default();
         table.insert(eni, Tracked::new(echo(), 5));
-        assert_eq!(table.find(eni, &echo().tuple), Some(echo()));
-        assert_eq!(table.find(eni, &echo().tuple.reversed()), Some(echo()));
-        assert_eq!(table.find(other, &echo().tuple), None);
+        assert_eq!(table.find(Tracker::Eni(eni), &echo().tuple), Some(echo()));
+        assert_eq!(table.find(Tracker::Eni(eni), &echo().tuple.reversed()), Some(echo()));
+        assert_eq!(table.find(Tracker::Eni(other), &echo().tuple), None);
         assert!(table.remove(eni, &echo().tuple.reversed()).is_some());
         assert_eq!(table.len(), 0);
     }

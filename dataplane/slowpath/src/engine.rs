@@ -189,6 +189,7 @@ pub(crate) fn plain_packet(tuple: FiveTuple, src_mac: Mac, dst_mac: Mac) -> IpPa
         transport,
         ttl: 64,
         fragment: None,
+        dont_fragment: true,
         related: None,
         solicited: None,
         frame_bytes,

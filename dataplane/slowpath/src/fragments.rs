@@ -123,6 +123,7 @@ mod tests {
             transport: if offset == 0 { Transport::Udp } else { Transport::Other },
             ttl: 64,
             fragment: Some(Fragment { id, offset, more: true }),
+            dont_fragment: false,
             related: None,
             solicited: None,
             frame_bytes: 1500,

@@ -196,13 +196,15 @@ impl Host {
     }
 
     pub fn send(&mut self, text: &str) -> Seen {
-        let Sent { eni, packet } = self.scenario.packet(text).unwrap();
+        let Sent { ingress, packet } = self.scenario.packet(text).unwrap();
+        let eni = ingress.eni().expect("the packet of a guest");
         self.send_frame(eni, &mut gp_wire::build::emit(&packet))
     }
 
     /// What a fresh trace says to the packet of a text.
     pub fn verdict(&self, text: &str) -> Verdict {
-        let Sent { eni, packet } = self.scenario.packet(text).unwrap();
+        let Sent { ingress, packet } = self.scenario.packet(text).unwrap();
+        let eni = ingress.eni().expect("the packet of a guest");
         let now = self.now;
         let path =
             self.engine.work(now, |work| trace(&self.scenario.world, &work.state.connections, eni, &packet, now.wall));

@@ -439,6 +439,7 @@ fn on_random_worlds_the_cache_never_disagrees_with_the_trace() {
 fn fate(verdict: &Verdict) -> Fate {
     match verdict {
         Verdict::Deliver { eni, .. } => Fate::Delivered(*eni),
+        Verdict::Uplink => Fate::Dropped(DropReason::NoRoute),
         Verdict::LocalService(service) => Fate::Answered(*service),
         Verdict::Drop(drop) => Fate::Dropped(drop.reason),
     }

@@ -13,7 +13,7 @@ use bytemuck::Zeroable;
 use gp_abi::{ConnectionKey, ConnectionValue, FlowKey, FlowValue};
 use gp_compile::{Cause, FlowEntry, Upcall, out_port, rewrite, tuple_of};
 use gp_model::{EniId, Mac, World};
-use gp_trace::{Component, Connection, DropReason, Effect, LocalService, Path, TraceError, Verdict, trace};
+use gp_trace::{Component, Connection, DropReason, Effect, LocalService, Path, TraceError, Tracker, Verdict, trace};
 use gp_wire::{FiveTuple, IpPacket, Packet, TcpFlags, Transport, icmp, protocol};
 use std::net::IpAddr;
 
@@ -103,6 +103,8 @@ impl<K: Kernel> Work<'_, K> {
             return Fate::Dropped(reason);
         }
         match path.verdict() {
+            // No host has an uplink yet.
+            Verdict::Uplink => Fate::Dropped(DropReason::NoRoute),
             Verdict::LocalService(service) => self.answer(world, port, packet, frame, *service),
             Verdict::Drop(drop) => {
                 if let Packet::Ip(ip) = packet {
@@ -153,15 +155,17 @@ impl<K: Kernel> Work<'_, K> {
     /// Opens the connections that a path asks for: all or, where one has no room, none.
     fn open_connections(&mut self, world: &World, path: &Path, packet: &Packet) -> Result<(), DropReason> {
         let full = |effect: &Effect| {
-            let Effect::OpenConnection { eni, .. } = effect;
-            !self.state.connections.has_room(*eni)
+            let Effect::OpenConnection { tracker, .. } = effect;
+            matches!(tracker, Tracker::Eni(eni) if !self.state.connections.has_room(*eni))
         };
         if path.effects().iter().any(full) {
             return Err(DropReason::ConnectionBudget);
         }
         for effect in path.effects() {
-            let Effect::OpenConnection { eni, connection } = *effect;
-            self.open_connection(eni, connection, packet)?;
+            let Effect::OpenConnection { tracker, connection } = *effect;
+            if let Tracker::Eni(eni) = tracker {
+                self.open_connection(eni, connection, packet)?;
+            }
         }
         if !path.effects().is_empty() {
             self.retrace_answers(world, path);
@@ -186,7 +190,8 @@ impl<K: Kernel> Work<'_, K> {
 
     /// A new connection may let pass what was dropped before: the flow in the other direction, if it is cached.
     fn retrace_answers(&mut self, world: &World, path: &Path) {
-        let Some(peer) = self.peer_of(world, path.ingress(), path) else { return };
+        let Some(ingress) = path.ingress().eni() else { return };
+        let Some(peer) = self.peer_of(world, ingress, path) else { return };
         if let Some(key) = key_at(&peer, path.tuple().reversed())
             && self.state.flows.contains(&key)
         {
@@ -359,15 +364,8 @@ struct Delivery {
 
 /// The ENI that holds an address as seen from another one.
 pub(crate) fn holder(world: &World, from: EniId, address: IpAddr) -> Option<EniId> {
-    let from = world.eni(from)?;
-    let holder = match address {
-        IpAddr::V6(a) if a.is_unicast_link_local() => {
-            let mac = gp_trace::neighbor_mac(world, from, address)?;
-            world.eni_with_mac(from.subnet, mac)
-        }
-        _ => world.eni_at(from.vpc, address),
-    };
-    holder.map(|eni| eni.id)
+    let subnet = world.subnet(world.eni(from)?.subnet)?;
+    gp_trace::holder(world, subnet, address, &mut |_| ()).map(|eni| eni.id)
 }
 
 fn tcp_flags(packet: &IpPacket) -> u8 {

@@ -8,7 +8,7 @@ use gp_agreement::{IFINDEXES, Pair, cases, with_interfaces};
 use gp_compile::{Cause, FlowEntry, HostSide, Outcome, Output, key_of};
 use gp_maps::UpcallBudget;
 use gp_model::{EniId, Timestamp};
-use gp_trace::{Path, Verdict, trace};
+use gp_trace::{Ingress, Path, Verdict, trace};
 use gp_wire::{Packet, Transport, build};
 use gp_worlds::random::RandomWorld;
 use gp_worlds::{Rng, Scenario, Sent};
@@ -46,7 +46,7 @@ impl Agent {
 
     fn trace(&self, sent: &Sent) -> Option<Path> {
         let Scenario { world, connections, .. } = &self.scenario;
-        trace(world, connections, sent.eni, &sent.packet, Timestamp(0)).ok()
+        trace(world, connections, sent.ingress, &sent.packet, Timestamp(0)).ok()
     }
 
     fn entry(&self, path: &Path) -> Option<FlowEntry> {
@@ -93,7 +93,8 @@ impl Agent {
     }
 
     fn ifindex(&self, sent: &Sent) -> u32 {
-        self.host_sides[&sent.eni].ifindex
+        let Ingress::Eni(eni) = sent.ingress else { unreachable!("packets of random worlds come from ENIs") };
+        self.host_sides[&eni].ifindex
     }
 
     /// Is there an entry that the packet itself is looked up by? A fragment or a frame with a foreign MAC may be the
@@ -133,7 +134,7 @@ impl Agent {
                 assert_eq!(outcome, Outcome::Drop { code: drop.reason.code() }, "{text}: {path:#?}");
                 "drop"
             }
-            (Verdict::LocalService(_), _) => unreachable!("local services have no entry"),
+            (Verdict::Uplink | Verdict::LocalService(_), _) => unreachable!("local services have no entry"),
         };
         *self.seen.entry(name).or_default() += 1;
     }

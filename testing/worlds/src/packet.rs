@@ -5,7 +5,7 @@
 //! FROM > TO icmp echo|reply|TYPE[/CODE] [id N]            FROM > TO proto N
 //! FROM > TO icmp 3/3 about tcp SPORT:DPORT                an error about TO's packet to FROM
 //! FROM arp ADDRESS                                        FROM solicits ADDRESS
-//!   [mac MAC] [ttl N] [frag OFFSET[+]] [len BYTES]
+//!   [mac MAC] [ttl N] [frag OFFSET[+]] [len BYTES] [nodf]
 //! ```
 //! FROM is an ENI's name, for its first IPv4 address; `c/6` is its first IPv6 address, `c/ll` its link-local one, and
 //! `c[10.0.9.9]` sends from an address that need not be its own. TO is one of these or an address. ICMP means ICMPv6
@@ -14,16 +14,17 @@
 use crate::statement::bits;
 use crate::tokens::{TextError, Tokens};
 use gp_model::{Eni, EniId, Mac, World};
+use gp_trace::Ingress;
 use gp_wire::build::{self, Ends};
 use gp_wire::{ArpPacket, FiveTuple, Fragment, IpPacket, Packet, TcpFlags, Transport, icmp, protocol};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 type Result<T> = std::result::Result<T, TextError>;
 
-/// A packet and the ENI whose guest sends it. Its bytes are [`gp_wire::build::emit`] of it.
+/// A packet and where it comes in. Its bytes are [`gp_wire::build::emit`] of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
-    pub eni: EniId,
+    pub ingress: Ingress,
     pub packet: Packet,
 }
 
@@ -38,7 +39,7 @@ pub(crate) fn from_text(world: &World, text: &str) -> Result<Sent> {
     };
     match tokens.peek() {
         Some(word) => Err(tokens.error(format_args!("{word} is not understood"))),
-        None => Ok(Sent { eni: sender.id, packet }),
+        None => Ok(Sent { ingress: sender.id.into(), packet }),
     }
 }
 
@@ -198,12 +199,14 @@ fn options(packet: &mut IpPacket, tokens: &mut Tokens<'_>) -> Result<()> {
     let mut extra = packet.frame_bytes - build::min_frame_bytes(packet);
     while let Some(word) = tokens.peek() {
         match word {
-            "mac" | "ttl" | "frag" | "len" => tokens.word("option")?,
+            "mac" | "ttl" | "frag" | "len" | "nodf" => tokens.word("option")?,
             _ => break,
         };
         match word {
             "mac" => packet.src_mac = tokens.value("MAC address")?,
             "ttl" => packet.ttl = tokens.value("TTL")?,
+            // IPv6 packets are never cut.
+            "nodf" => packet.dont_fragment = packet.tuple.src.is_ipv6(),
             "len" => extra = tokens.value("length")?,
             _ => fragment(packet, tokens)?,
         }
@@ -216,6 +219,7 @@ fn fragment(packet: &mut IpPacket, tokens: &mut Tokens<'_>) -> Result<()> {
     let word = tokens.word("offset")?;
     let offset: u32 = tokens.parse(word.trim_end_matches('+'), "offset")?;
     packet.fragment = Some(Fragment { id: 7, offset: offset & !7, more: word.ends_with('+') });
+    packet.dont_fragment = packet.tuple.src.is_ipv6();
     if offset > 0 {
         packet.transport = Transport::Other;
         (packet.tuple.src_port, packet.tuple.dst_port) = (0, 0);

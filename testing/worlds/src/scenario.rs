@@ -5,7 +5,7 @@ use crate::packet::{self, Sent};
 use crate::statement;
 use crate::tokens::{TextError, Tokens};
 use gp_model::*;
-use gp_trace::{Effect, Path, Resource, Verdict, trace};
+use gp_trace::{Effect, Path, Resource, Tracker, Verdict, trace};
 use std::str::FromStr;
 
 #[derive(Debug, Clone)]
@@ -72,8 +72,8 @@ impl Scenario {
     /// # Errors
     /// What can't be understood or decided.
     pub fn trace(&self, text: &str) -> Result<Path, TextError> {
-        let Sent { eni, packet } = self.packet(text)?;
-        trace(&self.world, &self.connections, eni, &packet, Timestamp(0)).map_err(|e| TextError(e.to_string()))
+        let Sent { ingress, packet } = self.packet(text)?;
+        trace(&self.world, &self.connections, ingress, &packet, Timestamp(0)).map_err(|e| TextError(e.to_string()))
     }
 
     /// Traces the packet of a text and opens the connections that its path asks for.
@@ -90,13 +90,14 @@ impl Scenario {
     pub fn summary(&self, path: &Path) -> String {
         let verdict = match path.verdict() {
             Verdict::Deliver { eni, .. } => format!("deliver {}", self.eni_name(*eni)),
+            Verdict::Uplink => "uplink".to_owned(),
             Verdict::LocalService(service) => service.name().to_owned(),
             Verdict::Drop(drop) => match drop.resource {
                 Some(resource) => format!("{} {}", drop.reason.name(), self.resource_name(resource)),
                 None => drop.reason.name().to_owned(),
             },
         };
-        let openers = path.effects().iter().map(|Effect::OpenConnection { eni, .. }| self.eni_name(*eni));
+        let openers = path.effects().iter().map(|Effect::OpenConnection { tracker, .. }| self.tracker_name(*tracker));
         match openers.collect::<Vec<_>>().join(",") {
             openers if openers.is_empty() => verdict,
             openers => format!("{verdict} opens {openers}"),
@@ -105,6 +106,16 @@ impl Scenario {
 
     fn eni_name(&self, id: EniId) -> &str {
         name(self.world.eni(id).map(|eni| &eni.tags))
+    }
+
+    fn tracker_name(&self, tracker: Tracker) -> &str {
+        match tracker {
+            Tracker::Eni(id) => self.eni_name(id),
+            Tracker::NatGateway(id) => name(self.world.nat_gateway(id).map(|gateway| &gateway.tags)),
+            Tracker::EgressOnlyInternetGateway(id) => {
+                name(self.world.egress_only_internet_gateway(id).map(|gateway| &gateway.tags))
+            }
+        }
     }
 
     fn resource_name(&self, resource: Resource) -> String {
@@ -121,6 +132,10 @@ impl Scenario {
             }
             Resource::RouteTable { id } => format!("rtb:{}", name(world.route_table(id).map(|v| &v.tags))),
             Resource::InternetGateway { id } => format!("igw:{}", name(world.internet_gateway(id).map(|v| &v.tags))),
+            Resource::EgressOnlyInternetGateway { id } => {
+                format!("eigw:{}", name(world.egress_only_internet_gateway(id).map(|v| &v.tags)))
+            }
+            Resource::NatGateway { id } => format!("nat:{}", name(world.nat_gateway(id).map(|v| &v.tags))),
         }
     }
 

@@ -43,6 +43,7 @@ fn every_verdict_and_most_drop_reasons_come_up() {
             let path = scenario.send(&text).unwrap();
             let name = match path.verdict() {
                 Verdict::Deliver { .. } => "deliver",
+                Verdict::Uplink => "uplink",
                 Verdict::LocalService(_) => "local-service",
                 Verdict::Drop(drop) => drop.reason.name(),
             };

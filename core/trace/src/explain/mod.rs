@@ -23,7 +23,8 @@ pub struct WhyView {
 /// A path with the names of what it meets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PathView {
-    pub ingress: EniId,
+    /// Absent where the packet comes from outside of the region.
+    pub ingress: Option<EniId>,
     /// The packet in short: `tcp 10.0.1.20:49152 > 10.0.1.10:80`.
     pub packet: String,
     pub hops: Vec<HopView>,
@@ -67,6 +68,8 @@ pub enum VerdictView {
         src_mac: Mac,
         dst_mac: Mac,
     },
+    /// Out of the region.
+    Uplink,
     LocalService {
         service: LocalService,
     },
@@ -100,7 +103,7 @@ impl PathView {
             steps: hop.steps.iter().map(|step| step_view(world, step)).collect(),
         });
         Self {
-            ingress: path.ingress(),
+            ingress: path.ingress().eni(),
             packet: packet_text(&path.tuple()),
             hops: hops.collect(),
             verdict: verdict_view(world, path),
@@ -133,7 +136,8 @@ fn verdict_view(world: &World, path: &Path) -> VerdictView {
             dst_mac: *dst_mac,
         },
         Verdict::LocalService(service) => VerdictView::LocalService { service: *service },
-        Verdict::Drop(Drop { reason, resource, missing }) => VerdictView::Drop {
+        Verdict::Uplink => VerdictView::Uplink,
+        Verdict::Drop(Drop { reason, resource, missing, .. }) => VerdictView::Drop {
             reason: *reason,
             description: reason.description(),
             resource: resource.map(|resource| {
@@ -160,6 +164,9 @@ fn component_name(world: &World, component: Component) -> Option<String> {
         Component::Subnet(id) => Resource::Subnet { id },
         Component::Router(id) => Resource::Vpc { id },
         Component::InternetGateway(id) => Resource::InternetGateway { id },
+        Component::EgressOnlyInternetGateway(id) => Resource::EgressOnlyInternetGateway { id },
+        Component::NatGateway(id) => Resource::NatGateway { id },
+        Component::Uplink => return None,
     };
     resource_name(world, resource)
 }
@@ -182,5 +189,7 @@ fn resource_name(world: &World, resource: Resource) -> Option<String> {
         Resource::NetworkAcl { id, .. } => named(&world.network_acl(id)?.tags),
         Resource::RouteTable { id } => named(&world.route_table(id)?.tags),
         Resource::InternetGateway { id } => named(&world.internet_gateway(id)?.tags),
+        Resource::EgressOnlyInternetGateway { id } => named(&world.egress_only_internet_gateway(id)?.tags),
+        Resource::NatGateway { id } => named(&world.nat_gateway(id)?.tags),
     }
 }

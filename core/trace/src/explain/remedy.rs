@@ -29,7 +29,7 @@ fn remedy(sentence: impl Into<String>, command: impl Into<Option<String>>) -> Re
 /// The remedies for a path that ends in a drop, the narrowest first; none where only another packet would help.
 pub(super) fn remedies(world: &World, path: &Path) -> Vec<Remedy> {
     let Verdict::Drop(drop) = path.verdict() else { return Vec::new() };
-    let Drop { reason, resource, missing } = drop;
+    let Drop { reason, resource, missing, .. } = drop;
     match (*reason, *resource) {
         (DropReason::SecurityGroupEgress | DropReason::SecurityGroupIngress, _) => {
             missing.as_ref().map(|missing| permissions(path, missing)).unwrap_or_default()

@@ -31,6 +31,9 @@ impl Display for HopView {
             Component::Subnet(id) => write!(f, "  border of {id}")?,
             Component::Router(id) => write!(f, "  router of {id}")?,
             Component::InternetGateway(id) => write!(f, "  {id}")?,
+            Component::EgressOnlyInternetGateway(id) => write!(f, "  {id}")?,
+            Component::NatGateway(id) => write!(f, "  {id}")?,
+            Component::Uplink => f.write_str("  the internet")?,
         }
         writeln!(f, "{}", in_brackets(self.name.as_deref()))?;
         self.steps.iter().try_for_each(|step| step.fmt(f))
@@ -58,6 +61,8 @@ impl Display for ResourceView {
             Resource::NetworkAcl { id, rule_number } => write!(f, "{id} rule {}", RuleNumber(rule_number))?,
             Resource::RouteTable { id } => write!(f, "{id}")?,
             Resource::InternetGateway { id } => write!(f, "{id}")?,
+            Resource::EgressOnlyInternetGateway { id } => write!(f, "{id}")?,
+            Resource::NatGateway { id } => write!(f, "{id}")?,
         }
         f.write_str(&in_brackets(self.name.as_deref()))?;
         self.rule.as_ref().map_or(Ok(()), |rule| write!(f, " \"{rule}\""))
@@ -77,6 +82,7 @@ impl Display for VerdictView {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Deliver { eni, name, .. } => writeln!(f, "delivered to {eni}{}", in_brackets(name.as_deref())),
+            Self::Uplink => writeln!(f, "leaves for the internet"),
             Self::LocalService { service } => writeln!(f, "answered by the VPC: {}", service.name()),
             Self::Drop { reason, description, resource, remedies, .. } => {
                 write!(f, "dropped: {}", reason.name())?;

@@ -4,7 +4,9 @@
 
 use crate::journey::{Journey, Stop};
 use crate::traffic::{covers, covers_all_ports};
-use crate::{Connection, Detail, DropReason, Effect, MissingPermission, Resource, Stage, StepAction, neighborhood};
+use crate::{
+    Connection, Detail, DropReason, Effect, MissingPermission, Resource, Stage, StepAction, Tracker, neighborhood,
+};
 use gp_model::{Direction, Eni, RulePeer, SecurityGroup, SecurityGroupRule, Subnet, TrafficMatch};
 use gp_wire::{FiveTuple, protocol};
 use std::net::IpAddr;
@@ -25,8 +27,8 @@ pub(crate) fn check(journey: &mut Journey<'_>, eni: &Eni, subnet: &Subnet, direc
     let tracked = !question.is_untracked()?;
     let tuple = question.tuple;
     if tracked {
-        let connection = Connection { tuple, opened_by: direction };
-        journey.effect(Effect::OpenConnection { eni: eni.id, connection });
+        let connection = Connection { tuple, opened_by: direction, translated: None };
+        journey.effect(Effect::OpenConnection { tracker: Tracker::Eni(eni.id), connection });
     }
     let resource = Resource::SecurityGroupRule { id: rule.id, group: group.id };
     journey.step(stage, StepAction::Pass, Some(resource), Detail::RuleAllows { tracked });
@@ -56,14 +58,14 @@ fn opposite(direction: Direction) -> Direction {
 
 /// A connection that lets the packet pass, whatever the rules say: its own, or the one that an ICMP error is about.
 fn tracked(journey: &mut Journey<'_>, eni: &Eni) -> Option<Detail> {
-    let tuple = journey.tuple();
-    if let Some(connection) = journey.connections.find(eni.id, &tuple) {
+    let tracker = Tracker::Eni(eni.id);
+    if let Some(connection) = journey.find_connection(tracker) {
         return Some(Detail::ConnectionTracked { opened_by: connection.opened_by });
     }
     let related = journey.related()?;
     // Errors about different flows share one tuple.
     journey.depends_on_more_than_the_tuple();
-    journey.connections.find(eni.id, &related).map(|_| Detail::RelatedTo(related))
+    journey.connections.find(tracker, &related).map(|_| Detail::RelatedTo(related))
 }
 
 /// One packet before the groups of one ENI.
