@@ -84,6 +84,9 @@ pub struct UpOptions {
     /// For --auth strict: a file with one "ACCESS_KEY SECRET ACCOUNT" per line.
     #[arg(long, required_if_eq("auth", "strict"))]
     pub keys: Option<PathBuf>,
+    /// Raise or lower a quota, as in --quota enis=10000; may be repeated. The names are in docs/quotas.md.
+    #[arg(long = "quota", value_name = "NAME=VALUE")]
+    pub quotas: Vec<String>,
     /// Go to the background once ready.
     #[arg(long)]
     pub detach: bool,

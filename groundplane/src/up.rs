@@ -7,7 +7,7 @@ use gp_agent::{Agent, AgentConfig};
 use gp_cli::admin::AdminClient;
 use gp_cli::place::{self, RunFile};
 use gp_model::Region;
-use gp_server::{Auth, KeyRing, Server, Settings};
+use gp_server::{Auth, KeyRing, PlannerSettings, Quotas, Server, Settings};
 use gp_store::{Embedded, Memory, Store};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -96,7 +96,9 @@ fn settings(options: &UpOptions) -> Result<Settings> {
         }
         _ => Auth::Lenient,
     };
-    Ok(Settings { auth, default_region: Region::new(&options.region), ..Settings::default() })
+    let quotas = Quotas::with(options.quotas.iter().map(String::as_str)).context("reading --quota")?;
+    let planner = PlannerSettings { quotas, ..PlannerSettings::default() };
+    Ok(Settings { auth, default_region: Region::new(&options.region), planner, ..Settings::default() })
 }
 
 async fn end_signal() {

@@ -3,7 +3,7 @@
 use crate::{
     Context, account_attributes, availability_zone, caller_identity, dhcp_options, image, instance, instance_type,
     internet_gateway, key_pair, network_acl, network_interface, region, route, route_table, security_group, subnet,
-    tag, volume, vpc,
+    tag, trunk, volume, vpc,
 };
 use gp_ec2::{Action, ApiError, Reply};
 
@@ -38,6 +38,13 @@ pub(crate) fn run(ctx: &mut Context<'_>, action: &Action) -> Result<Reply, ApiEr
         Action::DisassociateSubnetCidrBlock(r) => {
             subnet::disassociate_cidr(ctx, r).map(Reply::DisassociateSubnetCidrBlock)
         }
+        Action::CreateSubnetCidrReservation(r) => {
+            subnet::create_reservation(ctx, r).map(Reply::CreateSubnetCidrReservation)
+        }
+        Action::DeleteSubnetCidrReservation(r) => {
+            subnet::delete_reservation(ctx, r).map(Reply::DeleteSubnetCidrReservation)
+        }
+        Action::GetSubnetCidrReservations(r) => subnet::get_reservations(ctx, r).map(Reply::GetSubnetCidrReservations),
 
         // Security groups
         Action::CreateSecurityGroup(r) => security_group::create(ctx, r).map(Reply::CreateSecurityGroup),
@@ -121,6 +128,11 @@ pub(crate) fn run(ctx: &mut Context<'_>, action: &Action) -> Result<Reply, ApiEr
         }
         Action::UnassignIpv6Addresses(r) => {
             network_interface::unassign_ipv6_addresses(ctx, r).map(Reply::UnassignIpv6Addresses)
+        }
+        Action::AssociateTrunkInterface(r) => trunk::associate(ctx, r).map(Reply::AssociateTrunkInterface),
+        Action::DisassociateTrunkInterface(r) => trunk::disassociate(ctx, r).map(Reply::DisassociateTrunkInterface),
+        Action::DescribeTrunkInterfaceAssociations(r) => {
+            trunk::describe(ctx, r).map(Reply::DescribeTrunkInterfaceAssociations)
         }
 
         // Instances

@@ -30,6 +30,7 @@ macro_rules! tagged {
 }
 tagged! {
     Vpc Subnet RouteTable NetworkAcl InternetGateway DhcpOptions SecurityGroup SecurityGroupRule SecurityGroupForVpc
+    SubnetCidrReservation TrunkInterfaceAssociation
 }
 
 macro_rules! untagged {

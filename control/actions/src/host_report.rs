@@ -12,8 +12,10 @@
 //! Anything else, and every report about another boot than the one asked for, is out of date and changes nothing.
 
 use crate::instance::FIRST_BOOT;
+use crate::network_interface::elastic_ips_freed_with;
+use crate::trunk;
 use gp_compile::{HostReport, InstanceOutcome};
-use gp_model::{Change, Instance, InstanceState, RecordKey, StateReason, Timestamp, World};
+use gp_model::{Change, Eni, Instance, InstanceState, RecordKey, StateReason, Timestamp, World};
 
 /// The changes to the region's world that follow from a report about it.
 pub fn plan_report(world: &World, report: &HostReport, now: Timestamp) -> Vec<Change> {
@@ -76,9 +78,16 @@ fn internal_error(reason: &str) -> StateReason {
 /// ENIs leave an instance only when its host has let go of them, so that API and kernel agree.
 fn release_enis(world: &World, instance: &Instance) -> Vec<Change> {
     let enis = world.enis_of_instance(instance.id);
-    let release = |eni: std::sync::Arc<gp_model::Eni>| match &eni.attachment {
-        Some(attachment) if attachment.delete_on_termination => Change::Delete(RecordKey::Eni(eni.id)),
-        _ => Change::Put(gp_model::Eni { attachment: None, ..(*eni).clone() }.into()),
-    };
-    enis.into_iter().map(release).collect()
+    enis.iter().flat_map(|eni| release_eni(world, eni)).collect()
+}
+
+/// An ENI that goes with its instance takes along what hangs on it; one that stays is free.
+fn release_eni(world: &World, eni: &Eni) -> Vec<Change> {
+    if !eni.attachment.as_ref().is_some_and(|attachment| attachment.delete_on_termination) {
+        return vec![Change::Put(Eni { attachment: None, primary_ipv6: false, ..eni.clone() }.into())];
+    }
+    let mut changes = elastic_ips_freed_with(world, eni);
+    changes.extend(trunk::associations_of_deleted(world, eni.id));
+    changes.push(Change::Delete(RecordKey::Eni(eni.id)));
+    changes
 }

@@ -42,6 +42,7 @@ mod settings;
 mod subnet;
 mod tag;
 mod tag_spec;
+mod trunk;
 mod volume;
 mod vpc;
 
@@ -57,7 +58,7 @@ pub use host_report::plan_report;
 pub use place::{ZoneFacts, zones_of};
 pub use provision::plan_provision;
 pub use reset::{plan_expiry, plan_reset};
-pub use settings::{Quotas, Settings};
+pub use settings::{QuotaError, Quotas, Settings};
 
 use gp_ec2::{Action, ApiError, Reply, Request};
 use gp_model::{AccountId, Change, Region, Timestamp, World};

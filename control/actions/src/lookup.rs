@@ -95,6 +95,11 @@ lookups! {
         "InvalidNetworkInterfaceID.NotFound";
     instance instances: Instance(InstanceId) in instances,
         INSTANCE = "instance ID", Some("InvalidInstanceID.Malformed"), "InvalidInstanceID.NotFound";
+    subnet_cidr_reservation subnet_cidr_reservations: SubnetCidrReservation(SubnetCidrReservationId)
+        in subnet_cidr_reservations,
+        SUBNET_CIDR_RESERVATION = "subnet CIDR reservation ID", None, "InvalidSubnetCidrReservationID.NotFound";
+    trunk_association trunk_associations: TrunkAssociation(TrunkAssociationId) in trunk_associations,
+        TRUNK_ASSOCIATION = "association ID", None, "InvalidAssociationID.NotFound";
     key_pair key_pairs: KeyPair(KeyPairId) in key_pairs,
         KEY_PAIR = "key pair", Some("InvalidKeyPairId.Malformed"), "InvalidKeyPair.NotFound";
 }

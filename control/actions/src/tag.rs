@@ -7,7 +7,7 @@ use crate::{Context, lookup};
 use gp_ec2::{ApiError, shapes};
 use gp_model::{
     DhcpOptions, Eni, Instance, InternetGateway, KeyPair, NetworkAcl, RouteTable, SecurityGroup, SecurityGroupRuleId,
-    Subnet, Tags, Vpc,
+    Subnet, SubnetCidrReservation, Tags, Vpc,
 };
 use std::sync::Arc;
 
@@ -76,6 +76,7 @@ taggable! {
     SecurityGroup(security_group, security_groups) = "sg", "security-group";
     Eni(eni, enis) = "eni", "network-interface";
     Instance(instance, instances) = "i", "instance";
+    SubnetCidrReservation(subnet_cidr_reservation, subnet_cidr_reservations) = "scr", "subnet-cidr-reservation";
     KeyPair(key_pair, key_pairs) = "key", "key-pair";
 }
 

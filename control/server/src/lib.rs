@@ -31,6 +31,7 @@ mod keys;
 mod reset;
 mod settings;
 
+pub use gp_actions::{QuotaError, Quotas, Settings as PlannerSettings};
 pub use http::NOT_YET_APPLIED;
 pub use keys::{Key, KeyRing, ParseKeysError};
 pub use settings::{Auth, Limits, Settings};

@@ -153,7 +153,7 @@ fn set_type(ctx: &mut Context<'_>, instance: &Arc<Instance>, name: &str) -> Resu
         super::run::check_architecture(kind, image)?;
     }
     let enis = ctx.world().enis_of_instance(instance.id);
-    check_fits(kind, enis.iter().map(Arc::as_ref))?;
+    check_fits(ctx.world(), kind, enis.iter().map(Arc::as_ref))?;
     let credits = match (&instance.cpu_credits, kind.burstable) {
         (Some(kept), true) => Some(kept.clone()),
         _ => credit::of_type(kind, None)?,

@@ -31,6 +31,15 @@ impl Net {
         subnet(&mut self.lab, &self.vpc, block, zone)
     }
 
+    /// Gives the VPC and its subnet an IPv6 block.
+    pub(crate) fn add_ipv6(&mut self) {
+        let (vpc, subnet) = (self.vpc.clone(), self.subnet.clone());
+        self.lab.xml(&format!("Action=AssociateVpcCidrBlock&VpcId={vpc}&AmazonProvidedIpv6CidrBlock=true"));
+        let block = self.lab.get(&format!("Action=DescribeVpcs&VpcId.1={vpc}"), "ipv6CidrBlock");
+        let block = block.replace("/56", "/64");
+        self.lab.xml(&format!("Action=AssociateSubnetCidrBlock&SubnetId={subnet}&Ipv6CidrBlock={block}"));
+    }
+
     /// A new ENI of a subnet.
     pub(crate) fn eni(&mut self, subnet: &str) -> String {
         self.lab.get(&format!("Action=CreateNetworkInterface&SubnetId={subnet}"), "networkInterfaceId")

@@ -137,7 +137,7 @@ fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::InstanceNetworkInt
         description: Some(eni.description.clone()),
         groups: group_identifiers(world, &eni.groups),
         interface_type: Some(eni.interface_type.clone()),
-        ipv6_addresses: eni.ipv6.iter().map(ipv6_address).collect(),
+        ipv6_addresses: ipv6_addresses(eni),
         ipv4_prefixes: eni.ipv4_prefixes.iter().map(ipv4_prefix).collect(),
         ipv6_prefixes: eni.ipv6_prefixes.iter().map(ipv6_prefix).collect(),
         mac_address: Some(eni.mac.to_string()),
@@ -165,8 +165,12 @@ fn private_ip_addresses(eni: &Eni, name: impl Fn(Ipv4Addr) -> Option<String>) ->
     eni.private_ipv4.iter().enumerate().map(shape).collect()
 }
 
-fn ipv6_address(address: &std::net::Ipv6Addr) -> shapes::InstanceIpv6Address {
-    shapes::InstanceIpv6Address { ipv6_address: Some(address.to_string()), is_primary_ipv6: Some(false) }
+fn ipv6_addresses(eni: &Eni) -> Vec<shapes::InstanceIpv6Address> {
+    let shape = |(place, address): (usize, &std::net::Ipv6Addr)| shapes::InstanceIpv6Address {
+        ipv6_address: Some(address.to_string()),
+        is_primary_ipv6: Some(eni.primary_ipv6 && place == 0),
+    };
+    eni.ipv6.iter().enumerate().map(shape).collect()
 }
 
 fn ipv4_prefix(net: &ipnet::Ipv4Net) -> shapes::InstanceIpv4Prefix {

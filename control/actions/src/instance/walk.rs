@@ -1,14 +1,14 @@
 //! Random walks: long sequences of calls and reports, after each of which the world must still make sense.
 
-use super::testing::{Net, attach_form};
+mod calls;
+mod check;
+
+use super::testing::{self, Net, attach_form};
 use crate::testing::values;
-use gp_catalog::catalog;
+use calls::Call;
 use gp_compile::InstanceOutcome;
-use gp_model::{Change, Eni, World};
-use ipnet::IpNet;
+use gp_model::Eni;
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// One step; the numbers choose among what there is at the time.
@@ -55,29 +55,32 @@ enum Step {
         outcome: usize,
         late: bool,
     },
+    /// A call about one thing and another, with a small number.
+    Call(Call, usize, usize, u8),
 }
 
-const TYPES: [&str; 4] = ["t2.micro", "t3.micro", "c5.large", "m5.xlarge"];
+const TYPES: [&str; 5] = ["t2.micro", "t3.micro", "c5.large", "m5.xlarge", "m5.large"];
 const ACTIONS: [&str; 4] = ["Start", "Stop", "Reboot", "Terminate"];
 
 fn step() -> impl Strategy<Value = Step> {
     let nth = || 0..64_usize;
     prop_oneof![
-        (nth(), 0..4_u8, 0..3_u8).prop_map(|(subnet, secondary, prefixes)| Step::CreateEni {
+        1 => (nth(), 0..4_u8, 0..3_u8).prop_map(|(subnet, secondary, prefixes)| Step::CreateEni {
             subnet,
             secondary,
             prefixes
         }),
-        nth().prop_map(Step::DeleteEni),
-        (nth(), nth(), 0..5_u8).prop_map(|(eni, instance, index)| Step::Attach { eni, instance, index }),
-        nth().prop_map(Step::Detach),
-        (nth(), 0..4_u8, 0..2_u8).prop_map(|(eni, count, prefixes)| Step::Assign { eni, count, prefixes }),
-        (nth(), nth()).prop_map(|(from, to)| Step::Move { from, to }),
-        nth().prop_map(Step::Unassign),
-        (nth(), nth(), 1..4_u8).prop_map(|(subnet, kind, count)| Step::Launch { subnet, kind, count }),
-        (nth(), nth()).prop_map(|(eni, kind)| Step::LaunchWith { eni, kind }),
-        (nth(), nth()).prop_map(|(action, instance)| Step::Act { action, instance }),
-        (nth(), nth(), any::<bool>()).prop_map(|(instance, outcome, late)| Step::Report { instance, outcome, late }),
+        1 => nth().prop_map(Step::DeleteEni),
+        1 => (nth(), nth(), 0..5_u8).prop_map(|(eni, instance, index)| Step::Attach { eni, instance, index }),
+        1 => nth().prop_map(Step::Detach),
+        1 => (nth(), 0..4_u8, 0..2_u8).prop_map(|(eni, count, prefixes)| Step::Assign { eni, count, prefixes }),
+        1 => (nth(), nth()).prop_map(|(from, to)| Step::Move { from, to }),
+        1 => nth().prop_map(Step::Unassign),
+        1 => (nth(), nth(), 1..4_u8).prop_map(|(subnet, kind, count)| Step::Launch { subnet, kind, count }),
+        1 => (nth(), nth()).prop_map(|(eni, kind)| Step::LaunchWith { eni, kind }),
+        1 => (nth(), nth()).prop_map(|(action, instance)| Step::Act { action, instance }),
+        1 => (nth(), nth(), any::<bool>()).prop_map(|(instance, outcome, late)| Step::Report { instance, outcome, late }),
+        12 => (prop::sample::select(calls::ALL), nth(), nth(), any::<u8>()).prop_map(|(c, a, b, n)| Step::Call(c, a, b, n)),
     ]
 }
 
@@ -144,6 +147,7 @@ fn form(net: &Net, subnets: &[String], step: &Step) -> Option<String> {
                 pick(&instances(net), instance)?
             )
         }
+        Step::Call(call, a, b, n) => calls::form(net, subnets, call, (a, b, n))?,
         Step::Report { .. } => return None,
     })
 }
@@ -156,6 +160,10 @@ fn carry_out(net: &mut Net, subnets: &[String], step: &Step) {
         let boot = net.instance(&id).boot;
         let boot = if late { boot.saturating_sub(1) } else { boot };
         net.report_boot(&id, boot, outcomes[outcome % outcomes.len()].clone());
+    } else if let Step::Call(call, a, b, n) = *step
+        && calls::by_service(net, subnets, call, (a, b, n))
+    {
+        // What services do is not refused.
     } else if let Some(form) = form(net, subnets, step) {
         let before: Vec<_> = net.lab.world.tables().records().collect();
         if let Err(error) = net.lab.call(&form) {
@@ -165,108 +173,21 @@ fn carry_out(net: &mut Net, subnets: &[String], step: &Step) {
     }
 }
 
-// === What must hold ===
-
-fn check(world: &World) {
-    check_addresses(world);
-    check_attachments(world);
-    check_indexes(world);
-}
-
-/// No address twice in a VPC, none outside the subnet or reserved.
-fn check_addresses(world: &World) {
-    let mut held: BTreeSet<(gp_model::VpcId, IpAddr)> = BTreeSet::new();
-    for eni in world.tables().enis.values() {
-        let subnet = world.subnet(eni.subnet).expect("the subnet is there");
-        let prefixes = eni.ipv4_prefixes.iter().flat_map(|net| IpNet::V4(*net).hosts_and_ends());
-        for address in eni.addresses().chain(prefixes) {
-            assert!(held.insert((eni.vpc, address)), "{address} twice");
-            assert!(subnet.contains(address) && !subnet.is_reserved(address), "{address} of {eni:?}");
-        }
-        assert!(!eni.private_ipv4.is_empty() && !eni.groups.is_empty());
-        let octet = eni.mac.0[0];
-        assert!(octet & 3 == 2, "{} is no local unicast address", eni.mac);
-    }
-}
-
-trait HostsAndEnds {
-    fn hosts_and_ends(self) -> Vec<IpAddr>;
-}
-
-impl HostsAndEnds for IpNet {
-    /// Every address, the first and the last included.
-    fn hosts_and_ends(self) -> Vec<IpAddr> {
-        match self {
-            IpNet::V4(net) => {
-                (u32::from(net.network())..=u32::from(net.broadcast())).map(|a| IpAddr::V4(a.into())).collect()
-            }
-            IpNet::V6(_) => Vec::new(),
-        }
-    }
-}
-
-/// Limits of the type, places taken once, a primary for every instance that isn't over.
-fn check_attachments(world: &World) {
-    let mut places = BTreeSet::new();
-    for eni in world.tables().enis.values() {
-        let Some(attachment) = &eni.attachment else { continue };
-        let instance = world.instance(attachment.instance).expect("the instance is there");
-        assert!(places.insert((instance.id, attachment.network_card_index, attachment.device_index)));
-        assert_eq!(eni.zone, instance.zone);
-        assert_ne!(instance.state.name(), "terminated");
-        let kind = catalog().get(&instance.instance_type).expect("the type is known");
-        assert!(eni.private_ipv4.len() + eni.ipv4_prefixes.len() <= kind.ipv4_per_eni as usize, "{eni:?}");
-        assert!(eni.ipv4_prefixes.is_empty() || kind.supports_prefixes());
-    }
-    for instance in world.tables().instances.values() {
-        let enis = world.enis_of_instance(instance.id);
-        let kind = catalog().get(&instance.instance_type).expect("the type is known");
-        assert!(enis.len() <= kind.max_enis as usize);
-        let over = instance.state.name() == "terminated";
-        let primary = enis.first().and_then(|eni| eni.attachment.as_ref()).map(|a| a.device_index);
-        assert_eq!(primary, (!over).then_some(0));
-        assert_eq!(instance.terminated_at.is_some(), over);
-    }
-}
-
-/// A world that is built from the tables has the same indexes as one that has lived through the changes.
-fn check_indexes(world: &World) {
-    let mut rebuilt = World::new(world.region.clone());
-    world.tables().records().for_each(|record| rebuilt.apply(Change::Put(record)));
-    for eni in world.tables().enis.values() {
-        for address in eni.addresses() {
-            assert_eq!(holder(world, eni, address), holder(&rebuilt, eni, address));
-            assert_eq!(holder(world, eni, address), Some(eni.id));
-        }
-    }
-    let by_instance = |world: &World| -> BTreeMap<_, Vec<_>> {
-        let ids = world.tables().instances.keys();
-        ids.map(|id| (*id, world.enis_of_instance(*id).iter().map(|eni| eni.id).collect())).collect()
-    };
-    assert_eq!(by_instance(world), by_instance(&rebuilt));
-    for subnet in world.tables().subnets.keys() {
-        assert!(world.enis_of_subnet(*subnet).eq(rebuilt.enis_of_subnet(*subnet)));
-    }
-    for group in world.tables().security_groups.keys() {
-        assert!(world.enis_of_group(*group).eq(rebuilt.enis_of_group(*group)));
-    }
-}
-
-fn holder(world: &World, eni: &Eni, address: IpAddr) -> Option<gp_model::EniId> {
-    world.eni_at(eni.vpc, address).map(|eni| eni.id)
-}
-
 proptest! {
     #[test]
-    fn no_sequence_of_calls_and_reports_breaks_the_world(steps in prop::collection::vec(step(), 1..80)) {
+    fn no_sequence_of_calls_and_reports_breaks_the_world(steps in prop::collection::vec(step(), 1..120)) {
         let mut net = Net::new();
         let small = net.subnet("10.0.2.0/27", "a");
         let far = net.subnet("10.0.3.0/26", "b");
-        let subnets = [net.subnet.clone(), small, far];
+        net.add_ipv6();
+        let other = net.lab.get("Action=CreateVpc&CidrBlock=10.0.0.0/16", "vpcId");
+        let other = testing::subnet(&mut net.lab, &other, "10.0.1.0/26", "a");
+        let subnets = [net.subnet.clone(), small, far, other];
         for step in &steps {
             carry_out(&mut net, &subnets, step);
-            check(&net.lab.world);
+            check::check(&net.lab.world);
         }
+        check::check_rebuilt(&net.lab.world);
         // What is stored can also be shown.
         let shown = net.lab.xml("Action=DescribeInstances");
         prop_assert_eq!(values(&shown, "amiLaunchIndex").len(), net.lab.world.tables().instances.len());

@@ -58,6 +58,8 @@ pub(crate) struct AddressRequest {
     pub(crate) secondary: Wanted<Ipv4Addr>,
     pub(crate) ipv4_prefixes: Wanted<Ipv4Net>,
     pub(crate) ipv6: Wanted<Ipv6Addr>,
+    /// Is the first of them to be kept as the primary IPv6 address?
+    pub(crate) primary_ipv6: bool,
     pub(crate) ipv6_prefixes: Wanted<Ipv6Net>,
 }
 
@@ -78,17 +80,22 @@ pub(crate) struct WireAddresses<'a> {
 impl AddressRequest {
     /// # Errors
     /// `InvalidParameterValue` for what is no address or prefix; `InvalidParameterCombination` for parameters that
-    /// exclude each other; `UnsupportedOperation` for a pinned primary IPv6 address.
+    /// exclude each other.
     pub(crate) fn parse(wire: WireAddresses<'_>) -> Result<Self, ApiError> {
         let (primary, secondary) = split_primary(&wire)?;
-        if wire.ipv6_addresses.iter().any(|address| address.is_primary_ipv6 == Some(true)) {
-            return Err(ApiError::unsupported("The parameter IsPrimaryIpv6 is not supported by Groundplane."));
+        let is_primary = |address: &&shapes::InstanceIpv6Address| address.is_primary_ipv6 == Some(true);
+        if wire.ipv6_addresses.iter().filter(is_primary).count() > 1 {
+            return Err(combination("Only one primary IPv6 address can be specified.".into()));
         }
-        let ipv6 = wire.ipv6_addresses.iter().filter_map(|address| address.ipv6_address.as_deref());
+        // The first is the one that is pinned.
+        let (first, others): (Vec<_>, Vec<_>) = wire.ipv6_addresses.iter().partition(is_primary);
+        let primary_ipv6 = !first.is_empty();
+        let ipv6 = first.into_iter().chain(others).filter_map(|address| address.ipv6_address.as_deref());
         let ipv4_prefixes = wire.ipv4_prefixes.iter().filter_map(|prefix| prefix.ipv4_prefix.as_deref());
         let ipv6_prefixes = wire.ipv6_prefixes.iter().filter_map(|prefix| prefix.ipv6_prefix.as_deref());
         Ok(Self {
             primary,
+            primary_ipv6,
             secondary: Wanted::new(
                 secondary,
                 wire.secondary_count,

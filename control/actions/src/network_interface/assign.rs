@@ -1,11 +1,11 @@
 //! AssignPrivateIpAddresses and UnassignPrivateIpAddresses.
 
-use super::AddressFault;
 use super::address_request::{Wanted, parse_addresses, parse_ipv4_prefixes};
 use super::limits::{AddressLimits, ipv4_slots, ipv6_slots};
 use super::managed::check_changeable;
 use super::new_eni::prefixes;
 use super::pool::{Pool, check_range};
+use super::{AddressFault, elastic_ip};
 use crate::Context;
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{
@@ -115,7 +115,7 @@ fn already_assigned(address: Ipv4Addr) -> ApiError {
     ApiError::client("InvalidParameterValue", format!("[{address}] have already been assigned"))
 }
 
-/// Moves a secondary address away from its holder. What a primary address or a prefix covers stays where it is.
+/// Moves a secondary address away from its holder, with the Elastic IP address that stands for it. What a primary address or a prefix covers stays where it is.
 fn take_over(ctx: &mut Context<'_>, eni: &Eni, holder: &Arc<Eni>, address: Ipv4Addr) -> Result<(), ApiError> {
     if holder.id == eni.id && holder.private_ipv4.contains(&address) {
         return Ok(());
@@ -127,6 +127,8 @@ fn take_over(ctx: &mut Context<'_>, eni: &Eni, holder: &Arc<Eni>, address: Ipv4A
     if !holder.private_ipv4.contains(&address) {
         return Err(AddressFault::InUse(IpNet::from(IpAddr::V4(address))).into());
     }
+    check_changeable(holder)?;
+    elastic_ip::follow(ctx, address, holder.id, eni.id);
     ctx.edit(&**holder, |holder| holder.private_ipv4.retain(|held| *held != address));
     Ok(())
 }
@@ -153,6 +155,8 @@ fn draw(
     Ok((drawn, blocks))
 }
 
+/// Elastic IP addresses that stand for what is taken are associated no longer.
+///
 /// # Errors
 /// `InvalidParameterValue` for the primary address and for what the ENI doesn't hold.
 pub(crate) fn unassign_private_ip_addresses(
@@ -176,6 +180,8 @@ pub(crate) fn unassign_private_ip_addresses(
     if let Some(block) = blocks.iter().find(|block| !eni.ipv4_prefixes.contains(block)) {
         return Err(not_assigned(IpNet::V4(*block), &eni));
     }
+    let goes = |held: &Ipv4Addr| addresses.contains(held) || blocks.iter().any(|block| block.contains(held));
+    elastic_ip::free(ctx, eni.id, goes);
     ctx.edit(&*eni, |eni| {
         eni.private_ipv4.retain(|held| !addresses.contains(held));
         eni.ipv4_prefixes.retain(|held| !blocks.contains(held));

@@ -87,7 +87,7 @@ fn take(
 }
 
 /// # Errors
-/// `InvalidParameterValue` for what the ENI doesn't hold, and for the last address in an IPv6-only subnet.
+/// `InvalidParameterValue` for what the ENI doesn't hold, for the primary IPv6 address, and for the last address in an IPv6-only subnet.
 pub(crate) fn unassign_ipv6_addresses(
     ctx: &mut Context<'_>,
     request: &UnassignIpv6AddressesRequest,
@@ -105,6 +105,9 @@ pub(crate) fn unassign_ipv6_addresses(
     }
     if let Some(block) = blocks.iter().find(|block| !eni.ipv6_prefixes.contains(block)) {
         return Err(not_assigned(IpNet::V6(*block), &eni));
+    }
+    if eni.primary_ipv6 && eni.ipv6.first().is_some_and(|primary| addresses.contains(primary)) {
+        return Err(ApiError::client("InvalidParameterValue", "Cannot unassign the primary IPv6 address"));
     }
     // An ENI without any address could not be told from the outside.
     if eni.private_ipv4.is_empty() && eni.ipv6.iter().all(|held| addresses.contains(held)) {

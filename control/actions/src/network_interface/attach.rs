@@ -4,8 +4,8 @@
 //! the instance type. The VPC may be another one than the instance's.
 
 use super::{check_fits, managed};
-use crate::Context;
 use crate::context::refuse_unsupported;
+use crate::{Context, trunk};
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{
     AttachNetworkInterfaceRequest, AttachNetworkInterfaceResult, DetachNetworkInterfaceRequest, EnaSrdSpecification,
@@ -31,6 +31,7 @@ pub(crate) fn attach(
     let network_card_index = index(Some(request.network_card_index.unwrap_or_default()), "NetworkCardIndex")?;
     check_free(&eni)?;
     managed::check_changeable(&eni)?;
+    trunk::refuse_branch(&eni)?;
     if !matches!(instance.state, InstanceState::Running | InstanceState::Stopped) {
         return Err(not_attachable(&instance));
     }
@@ -95,13 +96,15 @@ fn check_room(ctx: &Context<'_>, instance: &Instance, attached: &Eni) -> Result<
     let Some(kind) = gp_catalog::catalog().get(&instance.instance_type) else {
         return Err(ApiError::internal(format!("instance type {} is not in the catalogue", instance.instance_type)));
     };
-    check_fits(kind, others.iter().map(Arc::as_ref).chain([attached]))
+    check_fits(ctx.world(), kind, others.iter().map(Arc::as_ref).chain([attached]))
 }
 
 pub(super) fn attachment_not_found(id: &str) -> ApiError {
     ApiError::client("InvalidAttachmentID.NotFound", format!("The attachment ID '{id}' does not exist"))
 }
 
+/// The address that was pinned as the primary IPv6 address no longer is.
+///
 /// # Errors
 /// `InvalidAttachmentID.NotFound`, `OperationNotPermitted` for the primary ENI or another service's, `IncorrectState`
 /// while the instance starts.
@@ -126,6 +129,7 @@ pub(crate) fn detach(ctx: &mut Context<'_>, request: &DetachNetworkInterfaceRequ
     ctx.edit(&*eni, |eni| {
         let last = eni.attachment.take().map(|attachment| LastAttachment { attachment, detached_at });
         eni.last_attachment = last.or(eni.last_attachment.take());
+        eni.primary_ipv6 = false;
     });
     Ok(())
 }

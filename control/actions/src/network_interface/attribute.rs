@@ -2,6 +2,7 @@
 
 use super::create::check_description;
 use super::managed::{check_attachment_id, check_changeable, may_set_groups};
+use super::new_eni::check_primary_ipv6;
 use super::{connection_tracking, resolve_groups, view};
 use crate::Context;
 use crate::context::{refuse_public_address, refuse_unsupported};
@@ -51,7 +52,6 @@ pub(crate) fn modify_attribute(
     let srd = request.ena_srd_specification.as_ref();
     refuse_unsupported(&[
         ("EnaSrdSpecification", srd.is_some_and(|srd| srd.ena_srd_enabled == Some(true))),
-        ("EnablePrimaryIpv6", request.enable_primary_ipv6 == Some(true)),
         ("AssociatedSubnetId", !request.associated_subnet_ids.is_empty()),
     ])?;
     refuse_public_address("AssociatePublicIpAddress", request.associate_public_ip_address)?;
@@ -75,6 +75,9 @@ pub(crate) fn modify_attribute(
     }
     if request.connection_tracking_specification.is_some() {
         edited.connection_tracking = connection_tracking(request.connection_tracking_specification.as_ref())?;
+    }
+    if let Some(enable) = request.enable_primary_ipv6 {
+        enable_primary_ipv6(&mut edited, enable)?;
     }
     if let Some(changes) = request.attachment.as_ref() {
         change_attachment(&mut edited, changes)?;
@@ -109,6 +112,19 @@ fn check_one_attribute(request: &ModifyNetworkInterfaceAttributeRequest) -> Resu
 pub(crate) fn set_groups(ctx: &Context<'_>, eni: &mut Eni, groups: &[String]) -> Result<(), ApiError> {
     let subnet = ctx.subnet(&eni.subnet.to_string())?;
     eni.groups = resolve_groups(ctx, groups, &subnet)?;
+    Ok(())
+}
+
+/// Pins the first IPv6 address until the ENI is detached or its instance terminated; AWS has no way back before that.
+fn enable_primary_ipv6(eni: &mut Eni, enable: bool) -> Result<(), ApiError> {
+    if eni.primary_ipv6 && !enable {
+        let message = "A primary IPv6 address cannot be disabled once it is enabled.";
+        return Err(ApiError::client("InvalidParameterValue", message));
+    }
+    if enable {
+        check_primary_ipv6(eni)?;
+    }
+    eni.primary_ipv6 = enable;
     Ok(())
 }
 

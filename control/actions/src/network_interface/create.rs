@@ -1,8 +1,10 @@
 //! CreateNetworkInterface and DeleteNetworkInterface.
 
+use super::elastic_ip;
+use super::new_eni::INTERFACE;
 use super::{AddressLimits, AddressRequest, EniKind, NewEni, WireAddresses, connection_tracking, resolve_groups, view};
 use crate::context::refuse_unsupported;
-use crate::{Context, lookup};
+use crate::{Context, lookup, trunk};
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{CreateNetworkInterfaceRequest, CreateNetworkInterfaceResult, DeleteNetworkInterfaceRequest};
 use gp_model::{Eni, RecordKey};
@@ -23,9 +25,9 @@ pub(crate) fn create(
         let eni = eni.ok_or_else(|| lookup::ENI.not_found(&["eni-"]))?;
         return Ok(reply(ctx, request, &eni, None));
     }
+    let interface_type = request.interface_type.as_deref().unwrap_or(INTERFACE);
     refuse_unsupported(&[
-        ("InterfaceType", request.interface_type.as_deref().is_some_and(|kind| kind != "interface")),
-        ("EnablePrimaryIpv6", request.enable_primary_ipv6 == Some(true)),
+        ("InterfaceType", ![INTERFACE, trunk::TRUNK, trunk::BRANCH].contains(&interface_type)),
         ("Operator", request.operator.is_some()),
     ])?;
     let addresses = AddressRequest::parse(wire_addresses(request))?;
@@ -34,7 +36,11 @@ pub(crate) fn create(
     check_description(&description)?;
     let subnet = ctx.subnet(request.subnet_id.as_deref().unwrap_or_default())?;
     let groups = resolve_groups(ctx, &request.groups, &subnet)?;
-    let kind = EniKind::default();
+    let kind = EniKind {
+        interface_type: interface_type.to_owned(),
+        primary_ipv6: request.enable_primary_ipv6 == Some(true),
+        ..EniKind::default()
+    };
     let eni = NewEni { subnet, groups, description, addresses, connection_tracking: tracking, tags, kind };
     let eni = eni.create(ctx, AddressLimits::UNATTACHED)?;
     ctx.remember([eni.id]);
@@ -80,13 +86,15 @@ pub(super) fn check_description(description: &str) -> Result<(), ApiError> {
 }
 
 /// # Errors
-/// `InvalidNetworkInterfaceID.NotFound`; `InvalidParameterValue` while it is attached.
+/// `InvalidNetworkInterfaceID.NotFound`; `InvalidParameterValue` while it is attached, or a branch or trunk in use.
 pub(crate) fn delete(ctx: &mut Context<'_>, request: &DeleteNetworkInterfaceRequest) -> Result<(), ApiError> {
     let eni = ctx.eni(request.network_interface_id.as_deref().unwrap_or_default())?;
-    if eni.attachment.is_some() || eni.service_attachment.is_some() {
+    let held = eni.attachment.is_some() || eni.service_attachment.is_some();
+    if held || trunk::is_associated(ctx.world(), eni.id) {
         let message = format!("Network interface '{}' is currently in use.", eni.id);
         return Err(ApiError::client("InvalidParameterValue", message));
     }
+    elastic_ip::free(ctx, eni.id, |_| true);
     ctx.delete(RecordKey::Eni(eni.id));
     Ok(())
 }

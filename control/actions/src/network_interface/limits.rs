@@ -1,5 +1,6 @@
 //! What an instance type can carry: ENIs, their places, and addresses on each.
 
+use crate::trunk;
 use gp_catalog::InstanceType;
 use gp_ec2::ApiError;
 use gp_model::{Eni, World};
@@ -68,9 +69,14 @@ pub(super) fn ipv6_slots(eni: &Eni) -> usize {
 /// Can one instance of the type carry all these attached ENIs?
 ///
 /// # Errors
-/// Those of [`check_places`] and [`AddressLimits::check`].
-pub(crate) fn check_fits<'a>(kind: &InstanceType, enis: impl IntoIterator<Item = &'a Eni>) -> Result<(), ApiError> {
+/// Those of [`check_places`], [`AddressLimits::check`] and [`trunk::check_carries`].
+pub(crate) fn check_fits<'a>(
+    world: &World,
+    kind: &InstanceType,
+    enis: impl IntoIterator<Item = &'a Eni>,
+) -> Result<(), ApiError> {
     let enis: Vec<&Eni> = enis.into_iter().collect();
+    trunk::check_carries(world, kind, enis.iter().copied())?;
     let place = |eni: &&Eni| eni.attachment.as_ref().map_or((0, 0), |a| (a.network_card_index, a.device_index));
     check_places(kind, &enis.iter().map(place).collect::<Vec<_>>())?;
     let limits = AddressLimits::of_type(kind);

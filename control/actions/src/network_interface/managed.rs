@@ -7,7 +7,7 @@
 use super::address_request::Wanted;
 use super::new_eni::{EniKind, Service};
 use super::pool::Pool;
-use super::{AddressFault, AddressLimits, AddressRequest, NewEni, NewEniError};
+use super::{AddressFault, AddressLimits, AddressRequest, NewEni, NewEniError, elastic_ip};
 use crate::{Context, lookup};
 use gp_ec2::ApiError;
 use gp_model::{ConnectionTracking, Eni, EniId, RecordKey, SecurityGroupId, Subnet, Tags};
@@ -61,9 +61,8 @@ pub(crate) fn create(ctx: &mut Context<'_>, managed: ManagedEni) -> Result<Eni, 
 /// # Errors
 /// `InvalidNetworkInterfaceID.NotFound`.
 pub(crate) fn release(ctx: &mut Context<'_>, id: EniId) -> Result<(), ApiError> {
-    let eni = managed(ctx, id)?;
-    let private = eni.private_ipv4.clone();
-    free_elastic_ips(ctx, id, &private);
+    managed(ctx, id)?;
+    elastic_ip::free(ctx, id, |_| true);
     ctx.delete(RecordKey::Eni(id));
     Ok(())
 }
@@ -108,7 +107,7 @@ pub(crate) fn remove_addresses(ctx: &mut Context<'_>, id: EniId, addresses: &[Ip
     let primary = eni.primary_ipv4();
     let goes = |address: &Ipv4Addr| addresses.contains(address) && Some(*address) != primary;
     let gone: Vec<_> = eni.private_ipv4.iter().copied().filter(goes).collect();
-    free_elastic_ips(ctx, id, &gone);
+    elastic_ip::free(ctx, id, |private| gone.contains(private));
     ctx.edit(&*eni, |eni| eni.private_ipv4.retain(|address| !gone.contains(address)));
     Ok(())
 }
@@ -116,19 +115,6 @@ pub(crate) fn remove_addresses(ctx: &mut Context<'_>, id: EniId, addresses: &[Ip
 fn managed(ctx: &Context<'_>, id: EniId) -> Result<Arc<Eni>, ApiError> {
     let eni = ctx.world().eni(id).filter(|eni| eni.requester_managed).cloned();
     eni.ok_or_else(|| lookup::ENI.not_found(&[&id.to_string()]))
-}
-
-/// Ends what associations Elastic IP addresses have with these private addresses of the ENI.
-pub(crate) fn free_elastic_ips(ctx: &mut Context<'_>, eni: EniId, private: &[Ipv4Addr]) {
-    let addresses: Vec<_> = ctx.world().addresses_of_eni(eni).cloned().collect();
-    for address in addresses {
-        if address.association.as_ref().is_some_and(|association| private.contains(&association.private_ip)) {
-            ctx.edit(&*address, |address| {
-                address.association = None;
-                address.service_managed = None;
-            });
-        }
-    }
 }
 
 // === What users may not do ===
@@ -142,7 +128,7 @@ pub(super) fn may_set_groups(eni: &Eni) -> bool {
 ///
 /// # Errors
 /// `AuthFailure`.
-pub(super) fn check_changeable(eni: &Eni) -> Result<(), ApiError> {
+pub(crate) fn check_changeable(eni: &Eni) -> Result<(), ApiError> {
     if eni.requester_managed { Err(no_permission()) } else { Ok(()) }
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn service_eni(net: &mut Net, interface_type: &'static str, groups: &
     net.lab.by_service(|ctx| managed::create(ctx, managed)).unwrap().id
 }
 
-fn elastic_ip(net: &mut Net, eni: EniId, private_ip: Ipv4Addr, n: u8) -> AllocationId {
+pub(crate) fn elastic_ip(net: &mut Net, eni: EniId, private_ip: Ipv4Addr, n: u8) -> AllocationId {
     let id = AllocationId::from_bits(n.into());
     let address = Address {
         id,
@@ -41,7 +41,7 @@ fn elastic_ip(net: &mut Net, eni: EniId, private_ip: Ipv4Addr, n: u8) -> Allocat
     id
 }
 
-fn is_associated(net: &Net, id: AllocationId) -> bool {
+pub(crate) fn is_associated(net: &Net, id: AllocationId) -> bool {
     net.lab.world.address(id).unwrap().association.is_some()
 }
 

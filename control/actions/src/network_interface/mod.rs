@@ -11,6 +11,8 @@ mod attach;
 mod attribute;
 mod create;
 mod describe;
+mod elastic_ip;
+mod free;
 mod limits;
 #[cfg_attr(not(test), allow(dead_code, reason = "the services that use it follow one by one"))]
 pub(crate) mod managed;
@@ -18,18 +20,26 @@ mod new_eni;
 mod pool;
 mod view;
 
-pub(crate) use address_request::{AddressRequest, Wanted, WireAddresses};
+#[cfg_attr(not(test), allow(unused_imports, reason = "what services that add addresses ask with"))]
+pub(crate) use address_request::Wanted;
+pub(crate) use address_request::{AddressRequest, WireAddresses};
 pub(crate) use assign::{assign_private_ip_addresses, unassign_private_ip_addresses};
 pub(crate) use assign_ipv6::{assign_ipv6_addresses, unassign_ipv6_addresses};
 pub(crate) use attach::{attach, check_free, check_zone, detach};
 pub(crate) use attribute::{describe_attribute, modify_attribute, reset_attribute, set_groups};
 pub(crate) use create::{create, delete};
 pub(crate) use describe::describe;
+pub(crate) use elastic_ip::freed_with as elastic_ips_freed_with;
 pub(crate) use limits::{AddressLimits, check_fits, check_places};
+pub(crate) use managed::check_changeable;
 pub(crate) use new_eni::{EniKind, NewEni, NewEniError, connection_tracking, resolve_groups};
 pub(crate) use pool::AddressFault;
 pub(crate) use view::{attachment_status, group_identifiers, private_dns_name, private_domain, wire_time};
 
+#[cfg(test)]
+mod address_tests;
+#[cfg(test)]
+mod error_rows;
 #[cfg(test)]
 mod managed_tests;
 #[cfg(test)]

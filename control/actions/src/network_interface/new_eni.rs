@@ -122,7 +122,7 @@ impl NewEni {
             source_dest_check: self.kind.source_dest_check,
             associate_public_ip: false,
             public_ipv4: None,
-            primary_ipv6: self.kind.primary_ipv6,
+            primary_ipv6: self.kind.primary_ipv6 || self.addresses.primary_ipv6,
             attachment: None,
             service_attachment,
             last_attachment: None,
@@ -132,6 +132,9 @@ impl NewEni {
         };
         let world = ctx.world().clone();
         fill(&mut eni, &addresses, world, &self.subnet, &mut || ctx.bits())?;
+        if eni.primary_ipv6 {
+            check_primary_ipv6(&eni)?;
+        }
         ctx.put(eni.clone());
         Ok(eni)
     }
@@ -217,6 +220,16 @@ pub(super) fn prefixes<'p, N: Copy + Into<ipnet::IpNet>>(
             Ok(listed.clone())
         }
     }
+}
+
+/// # Errors
+/// `InvalidParameterCombination` for an ENI that has no address to be the primary IPv6 address.
+pub(super) fn check_primary_ipv6(eni: &Eni) -> Result<(), ApiError> {
+    if !eni.ipv6.is_empty() {
+        return Ok(());
+    }
+    let message = "A primary IPv6 address requires that an IPv6 address is assigned to the network interface.";
+    Err(ApiError::client("InvalidParameterCombination", message))
 }
 
 fn check_quota(ctx: &Context<'_>) -> Result<(), ApiError> {

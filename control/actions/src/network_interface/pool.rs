@@ -1,7 +1,11 @@
 //! A subnet's free addresses and prefixes: checks the ones that a caller names, draws the others at random.
 //!
+//! Draws keep out of the subnet's CIDR reservations, but that prefixes are drawn from what is reserved for prefixes as
+//! long as that lasts.
+//!
 //! The caller must put what it takes into the world before it opens the next pool.
 
+use super::free::{Reserved, nth_of};
 use gp_ec2::ApiError;
 use gp_model::{ENI_IPV4_PREFIX_LEN, ENI_IPV6_PREFIX_LEN, Subnet, World, nth_v4, nth_v6, overlaps};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -11,6 +15,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Draws from a block of 2^64 addresses never come near this many misses unless it is all but full.
 const IPV6_DRAWS: usize = 1000;
 
+/// Addresses of a /28.
+const PREFIX_ADDRESSES: u64 = 16;
+/// Addresses of an IPv4 block that are never free.
+const KEPT_BY_AWS: u64 = 5;
+
 /// Why an address can't be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AddressFault {
@@ -19,8 +28,10 @@ pub(crate) enum AddressFault {
     InUse(IpNet),
     /// No free address.
     Full,
-    /// No free prefix, though there may be addresses.
+    /// No free prefix, though there are as many free addresses.
     NoPrefix,
+    /// Fewer free addresses than a prefix has.
+    TooFew,
     /// The subnet has no block of that family.
     NoIpv4,
     NoIpv6,
@@ -44,6 +55,9 @@ impl From<AddressFault> for ApiError {
             AddressFault::NoPrefix => {
                 let message = "The specified subnet does not have enough free cidr blocks to satisfy the request.";
                 refuse("InsufficientCidrBlocks", message.to_owned())
+            }
+            AddressFault::TooFew => {
+                refuse("InvalidParameterValue", "There aren't sufficient free Ipv4 addresses or prefixes".to_owned())
             }
             AddressFault::NoIpv4 => {
                 let message = "The specified subnet does not have an IPv4 CIDR block.";
@@ -69,11 +83,13 @@ pub(super) struct Pool<'a> {
     bits: &'a mut dyn FnMut() -> u128,
     taken: BTreeSet<IpAddr>,
     taken_prefixes: Vec<IpNet>,
+    reserved: Reserved,
 }
 
 impl<'a> Pool<'a> {
     pub(super) fn new(world: World, subnet: &'a Subnet, bits: &'a mut dyn FnMut() -> u128) -> Self {
-        Self { world, subnet, bits, taken: BTreeSet::new(), taken_prefixes: Vec::new() }
+        let reserved = Reserved::of_subnet(&world, subnet.id);
+        Self { world, subnet, bits, taken: BTreeSet::new(), taken_prefixes: Vec::new(), reserved }
     }
 
     // === Single addresses ===
@@ -112,7 +128,10 @@ impl<'a> Pool<'a> {
         let size = block_count(u32::from(net.max_prefix_len() - net.prefix_len()));
         let start = self.below(size);
         let address = (0..size).map(|step| nth_v4(net, ((start + step) % size) as u32));
-        let free = |a: &Ipv4Addr| !self.subnet.is_reserved(IpAddr::V4(*a)) && self.is_free(IpAddr::V4(*a));
+        let free = |a: &Ipv4Addr| {
+            let a = IpAddr::V4(*a);
+            !self.subnet.is_reserved(a) && self.reserved.leaves(a) && self.is_free(a)
+        };
         let address = { address }.find(free).ok_or(AddressFault::Full)?;
         self.taken.insert(IpAddr::V4(address));
         Ok(address)
@@ -124,8 +143,9 @@ impl<'a> Pool<'a> {
     /// [`AddressFault::Full`], or [`AddressFault::NoIpv6`].
     pub(super) fn draw_v6(&mut self) -> Result<Ipv6Addr, AddressFault> {
         let net = self.subnet.ipv6_cidrs.first().ok_or(AddressFault::NoIpv6)?.cidr;
+        let blocks = self.reserved.rest_of(net);
         for _ in 0..IPV6_DRAWS {
-            let address = nth_v6(net, (self.bits)() & u128::from(net.hostmask()));
+            let address = nth_of(&blocks, (self.bits)()).ok_or(AddressFault::Full)?;
             if self.take(IpAddr::V6(address)).is_ok() {
                 return Ok(address);
             }
@@ -173,12 +193,23 @@ impl<'a> Pool<'a> {
     /// Takes any free /28.
     ///
     /// # Errors
-    /// [`AddressFault::NoPrefix`], or [`AddressFault::NoIpv4`].
+    /// [`AddressFault::NoPrefix`], [`AddressFault::TooFew`] or [`AddressFault::NoIpv4`].
     pub(super) fn draw_v4_prefix(&mut self) -> Result<Ipv4Net, AddressFault> {
         let net = self.subnet.cidr.ok_or(AddressFault::NoIpv4)?;
-        let room = ENI_IPV4_PREFIX_LEN.checked_sub(net.prefix_len()).ok_or(AddressFault::NoPrefix)?;
+        let room = ENI_IPV4_PREFIX_LEN.checked_sub(net.prefix_len()).ok_or(AddressFault::TooFew)?;
         let nth = |n: u64| Ipv4Net::new_assert(nth_v4(net, (n as u32) << 4), ENI_IPV4_PREFIX_LEN);
-        self.draw_prefix(block_count(u32::from(room)), nth)
+        let drawn = self.draw_prefix(block_count(u32::from(room)), nth);
+        drawn.map_err(|fault| if self.free_ipv4() < PREFIX_ADDRESSES { AddressFault::TooFew } else { fault })
+    }
+
+    /// How many IPv4 addresses nobody holds.
+    fn free_ipv4(&self) -> u64 {
+        let size = self.subnet.cidr.map_or(0, |net| block_count(u32::from(net.max_prefix_len() - net.prefix_len())));
+        let enis = self.world.enis_of_subnet(self.subnet.id).filter_map(|id| self.world.eni(id));
+        let slots = enis.map(|eni| eni.private_ipv4.len() as u64 + eni.ipv4_prefixes.len() as u64 * PREFIX_ADDRESSES);
+        let taken = self.taken.iter().filter(|address| address.is_ipv4()).count() as u64;
+        let prefixes = self.taken_prefixes.iter().filter(|prefix| prefix.addr().is_ipv4()).count() as u64;
+        size.saturating_sub(KEPT_BY_AWS + slots.sum::<u64>() + taken + prefixes * PREFIX_ADDRESSES)
     }
 
     /// Takes any free /80.
@@ -195,12 +226,16 @@ impl<'a> Pool<'a> {
     fn draw_prefix<N: Into<IpNet> + Copy>(&mut self, count: u64, nth: impl Fn(u64) -> N) -> Result<N, AddressFault> {
         let start = self.below(count);
         let held = self.held();
-        let free = |prefix: &N| {
-            let prefix = (*prefix).into();
-            self.reserved_in(prefix).is_none() && self.is_free_prefix(prefix, &held)
+        let find = |may_be: &dyn Fn(&IpNet) -> bool| {
+            let mut prefixes = (0..count).map(|step| nth((start + step) % count));
+            prefixes.find(|prefix| {
+                let prefix = (*prefix).into();
+                may_be(&prefix) && self.reserved_in(prefix).is_none() && self.is_free_prefix(prefix, &held)
+            })
         };
-        let mut prefixes = (0..count).map(|step| nth((start + step) % count));
-        let prefix = prefixes.find(free).ok_or(AddressFault::NoPrefix)?;
+        let kept = find(&|prefix| self.reserved.keeps_for_prefixes(prefix));
+        let prefix = kept.or_else(|| find(&|prefix| self.reserved.leaves_prefix(prefix)));
+        let prefix = prefix.ok_or(AddressFault::NoPrefix)?;
         self.taken_prefixes.push(prefix.into());
         Ok(prefix)
     }

@@ -171,7 +171,9 @@ fn a_full_subnet_refuses_enis_and_instances_in_different_words() {
              the request.",
         ),
         (
-            &format!("Action=RunInstances&MinCount=1&MaxCount=1&ImageId={image}&InstanceType=t3.micro&SubnetId={small}"),
+            &format!(
+                "Action=RunInstances&MinCount=1&MaxCount=1&ImageId={image}&InstanceType=t3.micro&SubnetId={small}"
+            ),
             &format!(
                 "InsufficientFreeAddressesInSubnet: There are not enough free addresses in subnet '{small}' to satisfy \
                  the requested number of instances."
@@ -179,7 +181,7 @@ fn a_full_subnet_refuses_enis_and_instances_in_different_words() {
         ),
         (
             &format!("Action=CreateNetworkInterface&SubnetId={small}&Ipv4PrefixCount=1"),
-            "InsufficientCidrBlocks: The specified subnet does not have enough free cidr blocks to satisfy the request.",
+            "InvalidParameterValue: There aren't sufficient free Ipv4 addresses or prefixes",
         ),
     ]);
 }

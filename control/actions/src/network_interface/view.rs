@@ -35,7 +35,7 @@ pub(crate) fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::Network
         requester_id: eni.requester.clone(),
         requester_managed: Some(eni.requester_managed),
         source_dest_check: Some(eni.source_dest_check),
-        status: Some(status(eni).to_owned()),
+        status: Some(status(world, eni).to_owned()),
         subnet_id: Some(eni.subnet.to_string()),
         tag_set: tag_list(&eni.tags),
         vpc_id: Some(eni.vpc.to_string()),
@@ -57,12 +57,12 @@ fn private_ip_addresses(
 }
 
 fn ipv6_addresses(eni: &Eni) -> Vec<shapes::NetworkInterfaceIpv6Address> {
-    let shape = |address: &std::net::Ipv6Addr| shapes::NetworkInterfaceIpv6Address {
+    let shape = |(place, address): (usize, &std::net::Ipv6Addr)| shapes::NetworkInterfaceIpv6Address {
         ipv6_address: Some(address.to_string()),
-        is_primary_ipv6: Some(false),
+        is_primary_ipv6: Some(eni.primary_ipv6 && place == 0),
         ..Default::default()
     };
-    eni.ipv6.iter().map(shape).collect()
+    eni.ipv6.iter().enumerate().map(shape).collect()
 }
 
 fn ipv4_prefixes(eni: &Eni) -> Vec<shapes::Ipv4PrefixSpecification> {
@@ -75,8 +75,13 @@ fn ipv6_prefixes(eni: &Eni) -> Vec<shapes::Ipv6PrefixSpecification> {
     eni.ipv6_prefixes.iter().map(shape).collect()
 }
 
-fn status(eni: &Eni) -> &'static str {
-    if eni.attachment.is_some() || eni.service_attachment.is_some() { "in-use" } else { "available" }
+fn status(world: &World, eni: &Eni) -> &'static str {
+    let attached = eni.attachment.is_some() || eni.service_attachment.is_some();
+    match attached {
+        true => "in-use",
+        false if world.trunk_of_branch(eni.id).is_some() => "associated",
+        false => "available",
+    }
 }
 
 /// What holds the ENI: an instance, or a service.

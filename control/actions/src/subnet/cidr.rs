@@ -1,6 +1,7 @@
 //! A subnet's blocks: what may be one, AssociateSubnetCidrBlock and DisassociateSubnetCidrBlock.
 
 use super::describe::ipv6_association;
+use super::reservation;
 use crate::context::refuse_unsupported;
 use crate::{Context, block, lookup};
 use gp_ec2::{ApiError, shapes};
@@ -115,6 +116,7 @@ pub(crate) fn disassociate_cidr(
             format!("The subnet CIDR block with association ID {id} has dependencies and cannot be disassociated.");
         return Err(ApiError::client("DependencyViolation", message));
     }
+    reservation::drop_of_subnet(ctx, subnet.id, |reserved| IpNet::V6(cidr.cidr).contains(reserved));
     ctx.edit(&*subnet, |subnet| {
         subnet.ipv6_cidrs.retain(|c| c.id != id);
         // There is nothing left to assign from.

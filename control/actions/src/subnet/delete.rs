@@ -1,10 +1,11 @@
 //! DeleteSubnet.
 
+use super::reservation;
 use crate::Context;
 use gp_ec2::{ApiError, shapes};
 use gp_model::RecordKey;
 
-/// The subnet's associations with a route table and a network ACL go with it.
+/// The subnet's associations with a route table and a network ACL go with it, and its CIDR reservations.
 ///
 /// # Errors
 /// `InvalidSubnetID.NotFound`; `DependencyViolation` while an ENI is in the subnet.
@@ -18,6 +19,7 @@ pub(crate) fn delete(ctx: &mut Context<'_>, request: &shapes::DeleteSubnetReques
     for table in tables {
         ctx.edit(&*table, |table| table.associations.retain(|a| a.subnet != Some(subnet.id)));
     }
+    reservation::drop_of_subnet(ctx, subnet.id, |_| true);
     ctx.delete(RecordKey::Subnet(subnet.id));
     Ok(())
 }

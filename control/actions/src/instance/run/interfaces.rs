@@ -1,12 +1,12 @@
 //! The ENIs of a launch: from `NetworkInterface.N`, or the single one that the instance-level parameters describe.
 
 use super::placement::{default_subnet, named_subnet, zone};
-use crate::Context;
 use crate::context::{refuse_public_address, refuse_unsupported};
 use crate::network_interface::{
-    AddressFault, AddressLimits, AddressRequest, EniKind, NewEni, NewEniError, WireAddresses, check_free, check_places,
-    check_zone, connection_tracking, resolve_groups,
+    AddressFault, AddressLimits, AddressRequest, EniKind, NewEni, NewEniError, WireAddresses, check_changeable,
+    check_free, check_places, check_zone, connection_tracking, resolve_groups,
 };
+use crate::{Context, trunk};
 use gp_catalog::InstanceType;
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{InstanceNetworkInterfaceSpecification, RunInstancesRequest};
@@ -23,10 +23,19 @@ pub(super) struct Interface {
     pub(super) delete_on_termination: bool,
 }
 
+impl Interface {
+    fn existing(&self) -> Option<&Eni> {
+        match &self.source {
+            Source::Existing(eni) => Some(eni),
+            Source::New(_) => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     Existing(Arc<Eni>),
-    New(NewEni),
+    New(Box<NewEni>),
 }
 
 /// The ENIs that every instance gets, the primary first.
@@ -54,11 +63,9 @@ pub(super) fn plan(
     check_together(&interfaces)?;
     let places: Vec<_> = interfaces.iter().map(|i| (i.network_card_index, i.device_index)).collect();
     check_places(kind, &places)?;
-    for interface in &interfaces {
-        if let Source::Existing(eni) = &interface.source {
-            AddressLimits::of_type(kind).check_eni(eni)?;
-        }
-    }
+    let existing: Vec<&Eni> = interfaces.iter().filter_map(Interface::existing).collect();
+    existing.iter().try_for_each(|eni| AddressLimits::of_type(kind).check_eni(eni))?;
+    trunk::check_carries(ctx.world(), kind, existing)?;
     Ok(interfaces)
 }
 
@@ -88,9 +95,14 @@ fn single(
         addresses,
         connection_tracking: ConnectionTracking::default(),
         tags: tags.clone(),
-        kind: EniKind::default(),
+        kind: EniKind { primary_ipv6: request.enable_primary_ipv6 == Some(true), ..EniKind::default() },
     };
-    Ok(Interface { source: Source::New(new), device_index: 0, network_card_index: 0, delete_on_termination: true })
+    Ok(Interface {
+        source: Source::New(Box::new(new)),
+        device_index: 0,
+        network_card_index: 0,
+        delete_on_termination: true,
+    })
 }
 
 /// Ids of the groups that the request names. Names are of the default VPC only.
@@ -148,7 +160,6 @@ fn refuse_of_interface(spec: &InstanceNetworkInterfaceSpecification, count: usiz
     refuse_unsupported(&[
         ("NetworkInterface.AssociateCarrierIpAddress", spec.associate_carrier_ip_address == Some(true)),
         ("NetworkInterface.InterfaceType", spec.interface_type.as_deref().is_some_and(|kind| kind != "interface")),
-        ("NetworkInterface.PrimaryIpv6", spec.primary_ipv6 == Some(true)),
         ("NetworkInterface.EnaSrdSpecification", srd == Some(true)),
         ("NetworkInterface.EnaQueueCount", spec.ena_queue_count.is_some()),
     ])
@@ -194,6 +205,8 @@ fn existing(
     }
     let eni = ctx.eni(id)?;
     check_free(&eni)?;
+    check_changeable(&eni)?;
+    trunk::refuse_branch(&eni)?;
     if let Some(zone) = zone {
         check_zone(&eni, zone)?;
     }
@@ -237,15 +250,15 @@ fn new(
         ipv6_prefixes: &spec.ipv6_prefixes,
         ipv6_prefix_count: spec.ipv6_prefix_count,
     })?;
-    Ok(Source::New(NewEni {
+    Ok(Source::New(Box::new(NewEni {
         groups: resolve_groups(ctx, &spec.groups, &subnet)?,
         subnet,
         description: spec.description.clone().unwrap_or_default(),
         addresses,
         connection_tracking: connection_tracking(spec.connection_tracking_specification.as_ref())?,
         tags: tags.clone(),
-        kind: EniKind::default(),
-    }))
+        kind: EniKind { primary_ipv6: spec.primary_ipv6 == Some(true), ..EniKind::default() },
+    })))
 }
 
 /// Do the interfaces of one instance go together? They come ordered by place.

@@ -86,7 +86,7 @@ fn make(
 fn attach(ctx: &mut Context<'_>, launch: &Launch<'_>, interface: &Interface, id: InstanceId) -> Result<Eni, ApiError> {
     let eni = match &interface.source {
         Source::Existing(eni) => (**eni).clone(),
-        Source::New(new) => interfaces::create(ctx, new.clone(), launch.kind)?,
+        Source::New(new) => interfaces::create(ctx, (**new).clone(), launch.kind)?,
     };
     let attachment = EniAttachment {
         id: ctx.draw(EniAttachmentId::from_bits),

@@ -29,7 +29,6 @@ pub(super) fn refuse(request: &RunInstancesRequest) -> Result<(), ApiError> {
         ("EnclaveOptions", enclave == Some(true)),
         ("MaintenanceOptions", recovery.is_some_and(|recovery| recovery != "default")),
         ("NetworkPerformanceOptions", performance.is_some_and(|weighting| weighting != "default")),
-        ("EnablePrimaryIpv6", request.enable_primary_ipv6 == Some(true)),
         ("SecondaryInterface", !request.secondary_interfaces.is_empty()),
         ("Operator", request.operator.is_some()),
     ])?;
