@@ -19,10 +19,11 @@ def mirror():
 
 
 @pytest.fixture
-def terraform(account, tmp_path):
+def terraform(account, tmp_path, request):
+    """Terraform over a copy of the stack that the test names, or of the first one."""
     if not shutil.which("terraform") or not mirror():
         pytest.skip("skipped: no Terraform")
-    for file in STACK.glob("*.tf"):
+    for file in (STACK / getattr(request, "param", "")).glob("*.tf"):
         shutil.copy(file, tmp_path)
     configuration = tmp_path / "terraform.rc"
     configuration.write_text(f'provider_installation {{ filesystem_mirror {{ path = "{mirror()}" }} }}\n')
@@ -52,10 +53,29 @@ def test_terraform_applies_plans_nothing_and_destroys(terraform, account):
     terraform("apply", "-auto-approve")
     plan = terraform("plan", "-detailed-exitcode", allowed=(0, 2))
     assert plan.returncode == 0, "the second plan wants changes:\n" + plan.stdout
-    outputs = {name: value["value"] for name, value in json.loads(terraform("output", "-json").stdout).items()}
+    outputs = outputs_of(terraform)
     assert account.instance(outputs["web"])["PrivateIpAddress"] == "10.20.1.10"
     assert account.groundplane.why(outputs["client"], outputs["web"], "tcp/80")[0]
     assert not account.groundplane.why(outputs["client"], outputs["web"], "tcp/81")[0]
     terraform("destroy", "-auto-approve")
     vpcs = account.ec2.describe_vpcs()["Vpcs"]
     assert [v["IsDefault"] for v in vpcs] == [True]
+
+
+def outputs_of(terraform):
+    return {name: value["value"] for name, value in json.loads(terraform("output", "-json").stdout).items()}
+
+
+@pytest.mark.parametrize("terraform", ["lists"], indirect=True)
+def test_terraform_owns_lists_and_routes(terraform, account):
+    terraform("apply", "-auto-approve")
+    plan = terraform("plan", "-detailed-exitcode", allowed=(0, 2))
+    assert plan.returncode == 0, "the second plan wants changes:\n" + plan.stdout
+    outputs = outputs_of(terraform)
+    entries = account.ec2.get_managed_prefix_list_entries(PrefixListId=outputs["offices"])["Entries"]
+    assert [entry["Cidr"] for entry in entries] == ["198.18.0.0/15", "203.0.113.0/24"]
+    [table] = account.ec2.describe_route_tables(RouteTableIds=[outputs["table"]])["RouteTables"]
+    assert len(table["Routes"]) == 4 and len(table["Associations"]) == 1
+    terraform("destroy", "-auto-approve")
+    assert account.ec2.describe_managed_prefix_lists()["PrefixLists"] == []
+    assert [acl["IsDefault"] for acl in account.ec2.describe_network_acls()["NetworkAcls"]] == [True]

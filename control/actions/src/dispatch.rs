@@ -2,8 +2,8 @@
 
 use crate::{
     Context, account_attributes, availability_zone, caller_identity, dhcp_options, image, instance, instance_type,
-    internet_gateway, key_pair, network_acl, network_interface, region, route, route_table, security_group, subnet,
-    tag, trunk, volume, vpc,
+    internet_gateway, key_pair, network_acl, network_interface, prefix_list, region, route, route_table,
+    security_group, subnet, tag, trunk, volume, vpc,
 };
 use gp_ec2::{Action, ApiError, Reply};
 
@@ -95,8 +95,32 @@ pub(crate) fn run(ctx: &mut Context<'_>, action: &Action) -> Result<Reply, ApiEr
         Action::ReplaceRoute(r) => done(route::replace(ctx, r), Reply::ReplaceRoute),
         Action::DeleteRoute(r) => done(route::delete(ctx, r), Reply::DeleteRoute),
 
-        // What comes with VPCs
+        // Network ACLs
+        Action::CreateNetworkAcl(r) => network_acl::create(ctx, r).map(Reply::CreateNetworkAcl),
+        Action::DeleteNetworkAcl(r) => done(network_acl::delete(ctx, r), Reply::DeleteNetworkAcl),
         Action::DescribeNetworkAcls(r) => network_acl::describe(ctx, r).map(Reply::DescribeNetworkAcls),
+        Action::CreateNetworkAclEntry(r) => done(network_acl::create_entry(ctx, r), Reply::CreateNetworkAclEntry),
+        Action::ReplaceNetworkAclEntry(r) => done(network_acl::replace_entry(ctx, r), Reply::ReplaceNetworkAclEntry),
+        Action::DeleteNetworkAclEntry(r) => done(network_acl::delete_entry(ctx, r), Reply::DeleteNetworkAclEntry),
+        Action::ReplaceNetworkAclAssociation(r) => {
+            network_acl::replace_association(ctx, r).map(Reply::ReplaceNetworkAclAssociation)
+        }
+
+        // Prefix lists
+        Action::CreateManagedPrefixList(r) => prefix_list::create(ctx, r).map(Reply::CreateManagedPrefixList),
+        Action::DeleteManagedPrefixList(r) => prefix_list::delete(ctx, r).map(Reply::DeleteManagedPrefixList),
+        Action::DescribeManagedPrefixLists(r) => prefix_list::describe(ctx, r).map(Reply::DescribeManagedPrefixLists),
+        Action::DescribePrefixLists(r) => prefix_list::describe_blocks(ctx, r).map(Reply::DescribePrefixLists),
+        Action::ModifyManagedPrefixList(r) => prefix_list::modify(ctx, r).map(Reply::ModifyManagedPrefixList),
+        Action::RestoreManagedPrefixListVersion(r) => {
+            prefix_list::restore_version(ctx, r).map(Reply::RestoreManagedPrefixListVersion)
+        }
+        Action::GetManagedPrefixListEntries(r) => prefix_list::entries(ctx, r).map(Reply::GetManagedPrefixListEntries),
+        Action::GetManagedPrefixListAssociations(r) => {
+            prefix_list::associations(ctx, r).map(Reply::GetManagedPrefixListAssociations)
+        }
+
+        // What comes with VPCs
         Action::DescribeInternetGateways(r) => internet_gateway::describe(ctx, r).map(Reply::DescribeInternetGateways),
         Action::DescribeDhcpOptions(r) => dhcp_options::describe(ctx, r).map(Reply::DescribeDhcpOptions),
 

@@ -30,7 +30,7 @@ macro_rules! tagged {
 }
 tagged! {
     Vpc Subnet RouteTable NetworkAcl InternetGateway DhcpOptions SecurityGroup SecurityGroupRule SecurityGroupForVpc
-    SubnetCidrReservation TrunkInterfaceAssociation
+    ManagedPrefixList SubnetCidrReservation TrunkInterfaceAssociation
 }
 
 macro_rules! untagged {
@@ -42,7 +42,7 @@ macro_rules! untagged {
         }
     )*};
 }
-untagged!(AvailabilityZone Region StaleSecurityGroup);
+untagged!(AvailabilityZone Region StaleSecurityGroup PrefixList PrefixListEntry PrefixListAssociation);
 
 /// Checked filters, ready to judge items.
 pub struct Filters<T: 'static> {

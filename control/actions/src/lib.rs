@@ -32,6 +32,7 @@ mod network_acl;
 mod network_interface;
 mod page;
 mod place;
+mod prefix_list;
 mod provision;
 mod region;
 mod reset;

@@ -102,6 +102,8 @@ lookups! {
         TRUNK_ASSOCIATION = "association ID", None, "InvalidAssociationID.NotFound";
     key_pair key_pairs: KeyPair(KeyPairId) in key_pairs,
         KEY_PAIR = "key pair", Some("InvalidKeyPairId.Malformed"), "InvalidKeyPair.NotFound";
+    prefix_list prefix_lists: PrefixList(PrefixListId) in prefix_lists,
+        PREFIX_LIST = "prefix list ID", Some("InvalidPrefixListId.Malformed"), "InvalidPrefixListID.NotFound";
 }
 
 /// Security group rules have no table of their own.

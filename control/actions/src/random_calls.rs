@@ -2,7 +2,10 @@
 
 use crate::testing::Lab;
 use gp_ec2::encode_reply;
-use gp_model::{Change, RulePeer, Vpc, World, overlaps};
+use gp_model::{
+    Change, PrefixListEntry, Route, RouteDestination, RouteTable, RouteTarget, RulePeer, Vpc, World, overlaps,
+};
+use ipnet::IpNet;
 use proptest::prelude::*;
 use std::fmt::Display;
 
@@ -33,6 +36,9 @@ fn form(world: &World, (kind, a, b, c): Call) -> String {
         1 => format!("&IpPermissions.1.IpProtocol=-1&IpPermissions.1.Groups.1.GroupId={}", group(c)),
         _ => "&IpPermissions.1.IpProtocol=icmpv6&IpPermissions.1.Ipv6Ranges.1.CidrIpv6=::/0".to_owned(),
     };
+    if kind >= LISTS_AND_ROUTES {
+        return list_or_route_form(world, (kind, a, b, c));
+    }
     match kind % 24 {
         0 => format!("Action=CreateVpc&CidrBlock=10.{a}.0.0/{}&AmazonProvidedIpv6CidrBlock={}", b % 32, c % 2 == 0),
         1 => format!("Action=DeleteVpc&VpcId={}", vpc(a)),
@@ -69,6 +75,82 @@ fn form(world: &World, (kind, a, b, c): Call) -> String {
     }
 }
 
+/// Kinds of calls from here on are about lists and routes.
+const LISTS_AND_ROUTES: u8 = 128;
+
+/// A call about network ACLs, prefix lists, or the routes of any target.
+fn list_or_route_form(world: &World, (kind, a, b, c): Call) -> String {
+    let tables = world.tables();
+    let acl = |n| pick(tables.network_acls.keys(), n);
+    let list = |n| pick(tables.prefix_lists.keys(), n);
+    let table = |n| pick(tables.route_tables.keys(), n);
+    let gateway = |n| pick(tables.internet_gateways.keys(), n);
+    let entry = |n: u8| {
+        let block = if n % 2 == 0 { "CidrBlock=0.0.0.0/0" } else { "Ipv6CidrBlock=::/0" };
+        format!(
+            "&NetworkAclId={}&RuleNumber={}&Egress={}&RuleAction=allow&Protocol=-1&{block}",
+            acl(a),
+            1 + b % 8,
+            c % 2 == 0
+        )
+    };
+    let version = |n: u8| {
+        let list = tables.prefix_lists.values().nth(usize::from(n) % tables.prefix_lists.len().max(1));
+        let (id, version) = list.map_or((String::new(), 1), |list| (list.id.to_string(), list.current_version()));
+        format!("&PrefixListId={id}&CurrentVersion={version}")
+    };
+    let destination = match b % 5 {
+        0 => format!("DestinationPrefixListId={}", list(c)),
+        1 => "DestinationIpv6CidrBlock=::/0".to_owned(),
+        2 => format!("DestinationCidrBlock={}", pick(tables.subnets.values().filter_map(|s| s.cidr), c)),
+        3 => format!("DestinationCidrBlock={}", pick(tables.vpcs.values().map(|v| v.primary_cidr()), c)),
+        _ => format!("DestinationCidrBlock={}.0.0.0/8", 20 + c % 4),
+    };
+    let target = match c % 4 {
+        0 => format!("GatewayId={}", gateway(b)),
+        1 => "LocalTarget=true".to_owned(),
+        _ => format!("NetworkInterfaceId={}", pick(tables.enis.keys(), b)),
+    };
+    match (kind - LISTS_AND_ROUTES) % 18 {
+        0 => format!("Action=CreateNetworkAcl&VpcId={}", pick(tables.vpcs.keys(), a)),
+        1 => format!("Action=DeleteNetworkAcl&NetworkAclId={}", acl(a)),
+        2 | 3 => format!("Action=CreateNetworkAclEntry{}", entry(c)),
+        4 => format!("Action=ReplaceNetworkAclEntry{}", entry(b)),
+        5 => {
+            format!(
+                "Action=DeleteNetworkAclEntry&NetworkAclId={}&RuleNumber={}&Egress={}",
+                acl(a),
+                1 + b % 8,
+                c % 2 == 0
+            )
+        }
+        6 => format!(
+            "Action=ReplaceNetworkAclAssociation&AssociationId={}&NetworkAclId={}",
+            pick(tables.subnets.values().map(|s| s.network_acl_association), a),
+            acl(b)
+        ),
+        7 => format!(
+            "Action=CreateManagedPrefixList&PrefixListName=n{b}&AddressFamily={}&MaxEntries={}",
+            ["IPv4", "IPv6"][usize::from(a) % 2],
+            1 + c % 20
+        ),
+        8 => format!("Action=ModifyManagedPrefixList{}&AddEntry.1.Cidr={b}.0.0.0/8", version(a)),
+        9 => format!("Action=ModifyManagedPrefixList{}&MaxEntries={}", version(a), 1 + b % 60),
+        10 => format!("Action=RestoreManagedPrefixListVersion{}&PreviousVersion={}", version(a), 1 + b % 3),
+        11 => format!("Action=DeleteManagedPrefixList&PrefixListId={}", list(a)),
+        12 => format!(
+            "Action=AuthorizeSecurityGroupIngress&GroupId={}&IpPermissions.1.IpProtocol=-1\
+             &IpPermissions.1.PrefixListIds.1.PrefixListId={}",
+            pick(tables.security_groups.keys(), a),
+            list(b)
+        ),
+        13 | 14 => format!("Action=CreateRoute&RouteTableId={}&{destination}&{target}", table(a)),
+        15 => format!("Action=ReplaceRoute&RouteTableId={}&{destination}&{target}", table(a)),
+        16 => format!("Action=DeleteRoute&RouteTableId={}&{destination}", table(a)),
+        _ => format!("Action=AssociateRouteTable&RouteTableId={}&GatewayId={}", table(a), gateway(b)),
+    }
+}
+
 /// What must hold whatever was called.
 fn check(world: &World) {
     let tables = world.tables();
@@ -101,6 +183,7 @@ fn check(world: &World) {
         assert!(tables.network_acls.contains_key(&vpc.default_network_acl));
     }
     check_groups(world);
+    check_lists(world);
     for table in tables.route_tables.values() {
         let routes = world.routes(table);
         for (i, route) in routes.iter().enumerate() {
@@ -110,6 +193,46 @@ fn check(world: &World) {
                 table.id
             );
         }
+        check_gateway_table(world, table);
+    }
+}
+
+fn check_gateway_table(world: &World, table: &RouteTable) {
+    for gateway in table.associations.iter().filter_map(|association| association.gateway) {
+        assert_eq!(world.internet_gateway(gateway).map(|gateway| gateway.attached_to), Some(Some(table.vpc)));
+        assert_eq!(world.route_table_of_gateway(gateway).map(|routing| routing.id), Some(table.id));
+        assert!(!table.associations.iter().any(|association| association.main), "{} is a gateway's", table.id);
+        let fits = |route: &Route| matches!(route.target, RouteTarget::Local | RouteTarget::NetworkInterface(_));
+        assert!(table.routes.iter().all(fits), "{} leads out", table.id);
+    }
+}
+
+fn check_lists(world: &World) {
+    let tables = world.tables();
+    for acl in tables.network_acls.values() {
+        let keys: Vec<_> = acl.entries.iter().map(|entry| (entry.direction, entry.rule_number)).collect();
+        assert!(keys.is_sorted_by(|a, b| a < b), "{} has its entries in order, each once", acl.id);
+    }
+    for subnet in tables.subnets.values() {
+        assert_eq!(world.network_acl(subnet.network_acl).map(|acl| acl.vpc), Some(subnet.vpc));
+    }
+    for list in tables.prefix_lists.values() {
+        let family = |entry: &&PrefixListEntry| matches!(entry.block, IpNet::V6(_)) != (list.address_family == "IPv6");
+        assert!(list.entries().len() <= list.max_entries as usize, "{} holds too much", list.id);
+        assert_eq!(list.entries().iter().find(family), None, "{} is of one family", list.id);
+    }
+    let routes = tables.route_tables.values().flat_map(|table| &table.routes);
+    let of_routes = routes.filter_map(|route| match route.destination {
+        RouteDestination::PrefixList(list) => Some(list),
+        RouteDestination::Block(_) => None,
+    });
+    let rules = tables.security_groups.values().flat_map(|group| group.rules.values());
+    let of_rules = rules.filter_map(|rule| match rule.peer {
+        RulePeer::PrefixList(list) => Some(list),
+        _ => None,
+    });
+    for list in of_routes.chain(of_rules) {
+        assert!(world.prefix_list(list).is_some(), "{list} is named and gone");
     }
 }
 
@@ -182,6 +305,34 @@ const PARAMETERS: &[&str] = &[
     "RegionName.1",
     "TagSpecification.1.ResourceType",
     "TagSpecification.1.Tag.1.Key",
+    "NetworkAclId",
+    "NetworkAclId.1",
+    "RuleNumber",
+    "RuleAction",
+    "Egress",
+    "Protocol",
+    "PortRange.From",
+    "PortRange.To",
+    "Icmp.Type",
+    "Icmp.Code",
+    "PrefixListId",
+    "PrefixListId.1",
+    "PrefixListName",
+    "AddressFamily",
+    "MaxEntries",
+    "CurrentVersion",
+    "PreviousVersion",
+    "TargetVersion",
+    "Entry.1.Cidr",
+    "AddEntry.1.Cidr",
+    "RemoveEntry.1.Cidr",
+    "DestinationIpv6CidrBlock",
+    "DestinationPrefixListId",
+    "NetworkInterfaceId",
+    "NatGatewayId",
+    "InstanceId",
+    "EgressOnlyInternetGatewayId",
+    "LocalTarget",
 ];
 
 const VALUES: &[&str] = &[
@@ -216,6 +367,10 @@ const VALUES: &[&str] = &[
     "local",
     "igw-",
     "rtbassoc-00000000000000001",
+    "acl-00000000000000001",
+    "pl-00000000000000001",
+    "IPv4",
+    "allow",
 ];
 
 proptest! {

@@ -57,11 +57,23 @@ quotas! {
     ipv6_cidrs_per_vpc = 5, at most 50;
     /// `RouteTableLimitExceeded`; the main table counts.
     route_tables_per_vpc = 200;
-    /// `RouteLimitExceeded`; IPv4 and IPv6 each. Local routes don't count.
+    /// `RouteLimitExceeded`; IPv4 and IPv6 each. Local routes don't count, and a prefix list counts as many as it may
+    /// have entries.
     routes_per_table = 50, at most 1000;
+    /// `NetworkAclLimitExceeded`; the default list counts.
+    network_acls_per_vpc = 200;
+    /// `NetworkAclEntryLimitExceeded`; per direction, IPv4 and IPv6 each. The final deny counts.
+    entries_per_network_acl = 20, at most 40;
+    /// `PrefixListLimitExceeded`.
+    prefix_lists = 100;
+    /// Highest `MaxEntries`.
+    entries_per_prefix_list = 1000;
+    /// Versions that a list keeps; the oldest makes room.
+    versions_per_prefix_list = 1000;
     /// `SecurityGroupLimitExceeded`.
     security_groups = 2500;
-    /// `RulesPerSecurityGroupLimitExceeded`; per direction, IPv4 and IPv6 each.
+    /// `RulesPerSecurityGroupLimitExceeded`; per direction, IPv4 and IPv6 each. A rule that names a prefix list counts as
+    /// many as that may have entries.
     rules_per_security_group = 60, at most 1000;
     /// `SecurityGroupsPerInterfaceLimitExceeded`.
     security_groups_per_eni = 5, at most 16;

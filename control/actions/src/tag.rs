@@ -6,8 +6,8 @@ use crate::tag_spec::refuse_reserved;
 use crate::{Context, lookup};
 use gp_ec2::{ApiError, shapes};
 use gp_model::{
-    DhcpOptions, Eni, Instance, InternetGateway, KeyPair, NetworkAcl, RouteTable, SecurityGroup, SecurityGroupRuleId,
-    Subnet, SubnetCidrReservation, Tags, Vpc,
+    DhcpOptions, Eni, Instance, InternetGateway, KeyPair, NetworkAcl, PrefixList, RouteTable, SecurityGroup,
+    SecurityGroupRuleId, Subnet, SubnetCidrReservation, Tags, Vpc,
 };
 use std::sync::Arc;
 
@@ -78,6 +78,7 @@ taggable! {
     Instance(instance, instances) = "i", "instance";
     SubnetCidrReservation(subnet_cidr_reservation, subnet_cidr_reservations) = "scr", "subnet-cidr-reservation";
     KeyPair(key_pair, key_pairs) = "key", "key-pair";
+    PrefixList(prefix_list, prefix_lists) = "pl", "prefix-list";
 }
 
 fn find_rule(ctx: &Context<'_>, text: &str) -> Result<Resource, ApiError> {

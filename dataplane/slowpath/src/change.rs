@@ -96,6 +96,10 @@ fn world_reads(old: Option<&World>, new: Option<&World>, reads: &mut HashSet<Rea
         security_groups: SecurityGroup,
         enis: Eni,
         instances: Instance,
+        addresses: Address,
+        nat_gateways: NatGateway,
+        egress_only_internet_gateways: EgressOnlyInternetGateway,
+        prefix_lists: PrefixList,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{Fate, Now, Port};
 use bytemuck::Zeroable;
 use gp_abi::{ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue, UPCALL_MAGIC, UpcallHeader};
 use gp_compile::{Arrival, Cause, FlowEntry, FlowTable, HostView, Outcome, Output, execute};
-use gp_model::{EniId, Generation};
+use gp_model::{Change, EniId, Generation, Record};
 use gp_trace::{DropReason, Verdict, trace};
 use gp_worlds::{Scenario, Sent};
 use std::collections::BTreeMap;
@@ -189,6 +189,12 @@ impl Host {
         let retraced = self.apply_world();
         self.add_ports();
         retraced
+    }
+
+    /// Stores an entity; returns how many flows were traced again.
+    pub fn put(&mut self, entity: impl Into<Record>) -> usize {
+        self.scenario.world.apply(Change::Put(entity.into()));
+        self.apply_world()
     }
 
     pub fn wait(&mut self, secs: u64) {

@@ -4,6 +4,9 @@ use crate::Fate;
 use crate::testing::{Host, Seen, ifindex};
 use gp_abi::ACTION_DELIVER;
 use gp_compile::Cause;
+use gp_model::{
+    Direction, PrefixList, PrefixListChange, PrefixListEntry, PrefixListId, PrefixListVersion, RulePeer, Tags,
+};
 use gp_trace::{DropReason, LocalService, Probe, Resource, Verdict};
 use gp_wire::Packet;
 use gp_worlds::random::RandomWorld;
@@ -92,6 +95,41 @@ fn a_network_acl_cuts_tracked_connections_at_once() {
     assert_eq!(host.send("w > c tcp 80:4000 ack"), Seen::Hit(Fate::Dropped(DropReason::NetworkAclEgress)));
     host.change("subnet a2 a 10.0.2.0/24");
     assert_eq!(host.send("c > w tcp 4000:80 ack").fate(), delivered(&host, "w"));
+}
+
+#[test]
+fn a_changed_prefix_list_acts_on_cached_flows() {
+    let mut host = web();
+    let world = host.scenario.world.clone();
+    let mut group = world
+        .tables()
+        .security_groups
+        .values()
+        .find(|group| group.rules(Direction::Ingress).next().is_some())
+        .unwrap()
+        .as_ref()
+        .clone();
+    let entry = PrefixListEntry { block: "10.0.1.20/32".parse().unwrap(), description: None };
+    let mut list = PrefixList {
+        id: PrefixListId::from_bits(1),
+        owner: group.owner,
+        name: "offices".to_owned(),
+        address_family: "IPv4".to_owned(),
+        max_entries: 1,
+        versions: vec![PrefixListVersion { version: 1, entries: Vec::new() }],
+        last_change: PrefixListChange::Create,
+        tags: Tags::new(),
+    };
+    for rule in group.rules.values_mut().filter(|rule| rule.direction == Direction::Ingress) {
+        rule.peer = RulePeer::PrefixList(list.id);
+    }
+    host.put(list.clone());
+    host.put(group);
+    host.send("c > w tcp 4000:80 syn");
+    assert_eq!(host.send("c > w tcp 4000:80 syn"), Seen::Hit(INGRESS));
+    list.versions.push(PrefixListVersion { version: 2, entries: vec![entry] });
+    assert!(host.put(list) > 0);
+    assert_eq!(host.send("c > w tcp 4000:80 syn").fate(), delivered(&host, "w"));
 }
 
 #[test]

@@ -1,34 +1,37 @@
 //! AssociateRouteTable, DisassociateRouteTable and ReplaceRouteTableAssociation.
 
 use crate::context::refuse_unsupported;
-use crate::{Context, lookup};
+use crate::{Context, lookup, route};
 use gp_ec2::{ApiError, shapes};
-use gp_model::{RouteTable, RouteTableAssociation, RouteTableAssociationId};
+use gp_model::{InternetGatewayId, RouteTable, RouteTableAssociation, RouteTableAssociationId, SubnetId};
 use std::sync::Arc;
 
-/// Makes a table route for a subnet. Asking again for what is so answers the association that is there.
+/// Makes a table route for a subnet, or for what comes in by an internet gateway. Asking again for what is so answers
+/// the association that is there.
 ///
 /// # Errors
-/// `InvalidRouteTableID.NotFound`, `InvalidSubnetID.NotFound`, `Resource.AlreadyAssociated`,
-/// `InvalidParameterValue`, `UnsupportedOperation` for gateways.
+/// `InvalidRouteTableID.NotFound`, `InvalidSubnetID.NotFound`, `InvalidGatewayID.NotFound`,
+/// `Resource.AlreadyAssociated`, `InvalidParameterValue`, `InvalidParameterCombination`, `MissingParameter`,
+/// `UnsupportedOperation`.
 pub(crate) fn associate(
     ctx: &mut Context<'_>,
     request: &shapes::AssociateRouteTableRequest,
 ) -> Result<shapes::AssociateRouteTableResult, ApiError> {
-    refuse_unsupported(&[
-        ("GatewayId", request.gateway_id.is_some()),
-        ("PublicIpv4Pool", request.public_ipv4_pool.is_some()),
-    ])?;
+    refuse_unsupported(&[("PublicIpv4Pool", request.public_ipv4_pool.is_some())])?;
     let table = ctx.route_table(request.route_table_id.as_deref().unwrap_or_default())?;
-    let Some(subnet_id) = request.subnet_id.as_deref() else {
-        return Err(ApiError::client("MissingParameter", "Either 'subnetId' or 'gatewayId' should be provided."));
+    let (subnet, gateway) = match (request.subnet_id.as_deref(), request.gateway_id.as_deref()) {
+        (Some(id), None) => (Some(subnet_of(ctx, &table, id)?), None),
+        (None, Some(id)) => (None, Some(gateway_of(ctx, &table, id)?)),
+        (None, None) => {
+            return Err(ApiError::client("MissingParameter", "Either 'subnetId' or 'gatewayId' should be provided."));
+        }
+        (Some(_), Some(_)) => {
+            let message = "The parameter subnetId cannot be used with the parameter gatewayId";
+            return Err(ApiError::client("InvalidParameterCombination", message));
+        }
     };
-    let subnet = ctx.subnet(subnet_id)?;
-    if subnet.vpc != table.vpc {
-        let message = format!("route table {} and subnet {} belong to different networks", table.id, subnet.id);
-        return Err(ApiError::client("InvalidParameterValue", message));
-    }
-    let association = match existing(ctx, &table, |association| association.subnet == Some(subnet.id)) {
+    let same = |other: &RouteTableAssociation| !other.main && (other.subnet, other.gateway) == (subnet, gateway);
+    let association = match existing(ctx, &table, same) {
         Some((routing, association)) if routing.id == table.id => association.id,
         Some(_) => {
             let message = format!(
@@ -39,7 +42,7 @@ pub(crate) fn associate(
         }
         None => {
             let id = ctx.draw(RouteTableAssociationId::from_bits);
-            let association = RouteTableAssociation { id, subnet: Some(subnet.id), gateway: None, main: false };
+            let association = RouteTableAssociation { id, subnet, gateway, main: false };
             ctx.edit(&*table, |table| table.associations.push(association));
             id
         }
@@ -48,6 +51,24 @@ pub(crate) fn associate(
         association_id: Some(association.to_string()),
         association_state: Some(associated()),
     })
+}
+
+fn subnet_of(ctx: &Context<'_>, table: &RouteTable, id: &str) -> Result<SubnetId, ApiError> {
+    let subnet = ctx.subnet(id)?;
+    if subnet.vpc == table.vpc {
+        return Ok(subnet.id);
+    }
+    let message = format!("route table {} and subnet {} belong to different networks", table.id, subnet.id);
+    Err(ApiError::client("InvalidParameterValue", message))
+}
+
+fn gateway_of(ctx: &Context<'_>, table: &RouteTable, id: &str) -> Result<InternetGatewayId, ApiError> {
+    if id.starts_with("vgw-") {
+        return Err(ApiError::unsupported("Virtual private gateways are not supported by Groundplane."));
+    }
+    let gateway = route::attached_gateway(ctx, table, id)?;
+    route::check_for_gateway(ctx, table)?;
+    Ok(gateway)
 }
 
 /// The association of the table's VPC that fits, with the table that has it.
@@ -76,7 +97,7 @@ fn find(ctx: &Context<'_>, text: Option<&str>) -> Result<(Arc<RouteTable>, Route
     found.ok_or_else(|| words.not_found(&[text]))
 }
 
-/// The subnet is back under the main table.
+/// A subnet is back under the main table; what comes in by a gateway goes its way unrouted.
 ///
 /// # Errors
 /// `InvalidAssociationID.NotFound`; `InvalidParameterValue` for the main association.
@@ -93,7 +114,7 @@ pub(crate) fn disassociate(
     Ok(())
 }
 
-/// Moves a subnet, or the VPC's main association, to another table in one step. The association's id changes.
+/// Moves a subnet, a gateway, or the VPC's main association, to another table in one step. The association's id changes.
 ///
 /// # Errors
 /// `InvalidAssociationID.NotFound`, `InvalidRouteTableID.NotFound`, `InvalidParameterValue`.
@@ -106,6 +127,13 @@ pub(crate) fn replace_association(
     let target = ctx.route_table(target_id)?;
     if target.vpc != source.vpc {
         let message = format!("route table {} and route table {} belong to different networks", source.id, target.id);
+        return Err(ApiError::client("InvalidParameterValue", message));
+    }
+    if association.gateway.is_some() {
+        route::check_for_gateway(ctx, &target)?;
+    }
+    if association.main && route::has_gateway(&target) {
+        let message = format!("The route table {} is associated with a gateway and cannot be the main one.", target.id);
         return Err(ApiError::client("InvalidParameterValue", message));
     }
     let id = ctx.draw(RouteTableAssociationId::from_bits);

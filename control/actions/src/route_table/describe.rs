@@ -37,7 +37,11 @@ const FILTERS: &[Filter<shapes::RouteTable>] = &[
     ("route-table-id", |t| one(&t.route_table_id)),
     ("route.destination-cidr-block", |t| each(&t.routes, |r| r.destination_cidr_block.clone())),
     ("route.destination-ipv6-cidr-block", |t| each(&t.routes, |r| r.destination_ipv6_cidr_block.clone())),
+    ("route.destination-prefix-list-id", |t| each(&t.routes, |r| r.destination_prefix_list_id.clone())),
+    ("route.egress-only-internet-gateway-id", |t| each(&t.routes, |r| r.egress_only_internet_gateway_id.clone())),
     ("route.gateway-id", |t| each(&t.routes, |r| r.gateway_id.clone())),
+    ("route.instance-id", |t| each(&t.routes, |r| r.instance_id.clone())),
+    ("route.nat-gateway-id", |t| each(&t.routes, |r| r.nat_gateway_id.clone())),
     ("route.origin", |t| each(&t.routes, |r| r.origin.clone())),
     ("route.state", |t| each(&t.routes, |r| r.state.clone())),
     ("vpc-id", |t| one(&t.vpc_id)),
@@ -49,6 +53,7 @@ pub(super) fn shape(ctx: &Context<'_>, table: &RouteTable) -> shapes::RouteTable
         route_table_association_id: Some(association.id.to_string()),
         route_table_id: Some(table.id.to_string()),
         subnet_id: association.subnet.map(|subnet| subnet.to_string()),
+        gateway_id: association.gateway.map(|gateway| gateway.to_string()),
         association_state: Some(associated()),
         ..Default::default()
     });
@@ -64,31 +69,33 @@ pub(super) fn shape(ctx: &Context<'_>, table: &RouteTable) -> shapes::RouteTable
 }
 
 fn route_shape(ctx: &Context<'_>, table: &RouteTable, route: &Route) -> shapes::Route {
-    let (gateway, active) = match route.target {
-        RouteTarget::Local => (Some("local".to_owned()), true),
-        RouteTarget::InternetGateway(id) => {
-            let attached = ctx.world().internet_gateway(id).and_then(|gateway| gateway.attached_to);
-            (Some(id.to_string()), attached == Some(table.vpc))
-        }
-        RouteTarget::EgressOnlyInternetGateway(_) | RouteTarget::NatGateway(_) | RouteTarget::NetworkInterface(_) => {
-            (None, false)
-        }
-    };
     let origin = match route.origin {
         RouteOrigin::CreateRouteTable => "CreateRouteTable",
         RouteOrigin::CreateRoute => "CreateRoute",
     };
-    let (destination_cidr_block, destination_ipv6_cidr_block) = match route.destination {
-        RouteDestination::Block(IpNet::V4(net)) => (Some(net.to_string()), None),
-        RouteDestination::Block(IpNet::V6(net)) => (None, Some(net.to_string())),
-        RouteDestination::PrefixList(_) => (None, None),
-    };
-    shapes::Route {
-        destination_cidr_block,
-        destination_ipv6_cidr_block,
-        gateway_id: gateway,
+    let active = gp_trace::route_is_active(ctx.world(), table.vpc, route.target);
+    let mut shape = shapes::Route {
         origin: Some(origin.into()),
         state: Some(if active { "active" } else { "blackhole" }.into()),
         ..Default::default()
+    };
+    match route.destination {
+        RouteDestination::Block(IpNet::V4(net)) => shape.destination_cidr_block = Some(net.to_string()),
+        RouteDestination::Block(IpNet::V6(net)) => shape.destination_ipv6_cidr_block = Some(net.to_string()),
+        RouteDestination::PrefixList(list) => shape.destination_prefix_list_id = Some(list.to_string()),
     }
+    match route.target {
+        RouteTarget::Local => shape.gateway_id = Some("local".to_owned()),
+        RouteTarget::InternetGateway(id) => shape.gateway_id = Some(id.to_string()),
+        RouteTarget::EgressOnlyInternetGateway(id) => shape.egress_only_internet_gateway_id = Some(id.to_string()),
+        RouteTarget::NatGateway(id) => shape.nat_gateway_id = Some(id.to_string()),
+        RouteTarget::NetworkInterface(id) => {
+            shape.network_interface_id = Some(id.to_string());
+            if let Some(attachment) = ctx.world().eni(id).and_then(|eni| eni.attachment.as_ref()) {
+                shape.instance_id = Some(attachment.instance.to_string());
+                shape.instance_owner_id = Some(attachment.instance_owner.to_string());
+            }
+        }
+    }
+    shape
 }

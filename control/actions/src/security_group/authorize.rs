@@ -2,7 +2,7 @@
 
 use super::permission::{Wanted, flat, wanted};
 use super::{named, rule};
-use crate::Context;
+use crate::{Context, prefix_list};
 use gp_ec2::{ApiError, shapes};
 use gp_model::{Direction, RulePeer, SecurityGroup, SecurityGroupRule, SecurityGroupRuleId, Tags};
 use std::sync::Arc;
@@ -69,11 +69,20 @@ pub(super) fn duplicate(rule: &Wanted) -> ApiError {
     ApiError::client("InvalidPermission.Duplicate", message)
 }
 
-/// IPv4 and IPv6 rules count apart; a rule that names a group counts as one of each.
-fn check_quota(ctx: &Context<'_>, group: &SecurityGroup, direction: Direction) -> Result<(), ApiError> {
-    let count = |other_family: fn(RulePeer) -> bool| group.rules(direction).filter(|r| !other_family(r.peer)).count();
-    let ipv4 = count(|peer| matches!(peer, RulePeer::Ipv6(_)));
-    let ipv6 = count(|peer| matches!(peer, RulePeer::Ipv4(_)));
+/// IPv4 and IPv6 rules count apart; a rule that names a group counts as one of each, one that names a prefix list as
+/// many as that may have entries.
+///
+/// # Errors
+/// `RulesPerSecurityGroupLimitExceeded`.
+pub(crate) fn check_quota(ctx: &Context<'_>, group: &SecurityGroup, direction: Direction) -> Result<(), ApiError> {
+    let weight = |rule: &SecurityGroupRule| match rule.peer {
+        RulePeer::Ipv4(_) => (1, 0),
+        RulePeer::Ipv6(_) => (0, 1),
+        RulePeer::Group { .. } => (1, 1),
+        RulePeer::PrefixList(list) => prefix_list::weight(ctx.world(), list),
+    };
+    let add = |sum: (usize, usize), weight: (usize, usize)| (sum.0 + weight.0, sum.1 + weight.1);
+    let (ipv4, ipv6) = group.rules(direction).map(weight).fold((0, 0), add);
     if ipv4.max(ipv6) <= ctx.settings.quotas.rules_per_security_group {
         return Ok(());
     }

@@ -50,6 +50,7 @@ const FILTERS: &[Filter<shapes::SecurityGroup>] = &[
     ("egress.ip-permission.group-id", |g| pairs(&g.ip_permissions_egress, |pair| pair.group_id.clone())),
     ("egress.ip-permission.group-name", |g| pairs(&g.ip_permissions_egress, |pair| pair.group_name.clone())),
     ("egress.ip-permission.ipv6-cidr", |g| ipv6_blocks(&g.ip_permissions_egress)),
+    ("egress.ip-permission.prefix-list-id", |g| lists(&g.ip_permissions_egress)),
     ("egress.ip-permission.protocol", |g| each(&g.ip_permissions_egress, |p| p.ip_protocol.clone())),
     ("egress.ip-permission.to-port", |g| each(&g.ip_permissions_egress, |p| p.to_port)),
     ("egress.ip-permission.user-id", |g| pairs(&g.ip_permissions_egress, |pair| pair.user_id.clone())),
@@ -60,6 +61,7 @@ const FILTERS: &[Filter<shapes::SecurityGroup>] = &[
     ("ip-permission.group-id", |g| pairs(&g.ip_permissions, |pair| pair.group_id.clone())),
     ("ip-permission.group-name", |g| pairs(&g.ip_permissions, |pair| pair.group_name.clone())),
     ("ip-permission.ipv6-cidr", |g| ipv6_blocks(&g.ip_permissions)),
+    ("ip-permission.prefix-list-id", |g| lists(&g.ip_permissions)),
     ("ip-permission.protocol", |g| each(&g.ip_permissions, |p| p.ip_protocol.clone())),
     ("ip-permission.to-port", |g| each(&g.ip_permissions, |p| p.to_port)),
     ("ip-permission.user-id", |g| pairs(&g.ip_permissions, |pair| pair.user_id.clone())),
@@ -73,6 +75,10 @@ fn blocks(permissions: &[shapes::IpPermission]) -> Vec<String> {
 
 fn ipv6_blocks(permissions: &[shapes::IpPermission]) -> Vec<String> {
     permissions.iter().flat_map(|p| each(&p.ipv6_ranges, |range| range.cidr_ipv6.clone())).collect()
+}
+
+fn lists(permissions: &[shapes::IpPermission]) -> Vec<String> {
+    permissions.iter().flat_map(|p| each(&p.prefix_list_ids, |list| list.prefix_list_id.clone())).collect()
 }
 
 fn pairs(permissions: &[shapes::IpPermission], value: fn(&shapes::UserIdGroupPair) -> Option<String>) -> Vec<String> {

@@ -12,7 +12,7 @@ mod revoke;
 mod rule;
 mod traffic;
 
-pub(crate) use authorize::{authorize_egress, authorize_ingress};
+pub(crate) use authorize::{authorize_egress, authorize_ingress, check_quota};
 pub(crate) use create::create;
 pub(crate) use delete::delete;
 pub(crate) use describe::describe;

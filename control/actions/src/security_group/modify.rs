@@ -4,7 +4,7 @@ use super::permission::{self, Flat, Wanted, wanted};
 use super::{authorize, named, revoke, traffic};
 use crate::{Context, lookup};
 use gp_ec2::{ApiError, shapes};
-use gp_model::{Direction, SecurityGroup, SecurityGroupRule, SecurityGroupRuleId};
+use gp_model::{Direction, RulePeer, SecurityGroup, SecurityGroupRule, SecurityGroupRuleId};
 use std::collections::BTreeMap;
 use std::mem::discriminant;
 
@@ -12,7 +12,8 @@ use std::mem::discriminant;
 ///
 /// # Errors
 /// `InvalidGroup.NotFound`, `InvalidSecurityGroupRuleId.NotFound`, `InvalidPermission.Duplicate`,
-/// `MissingParameter`, `InvalidParameterCombination`, `InvalidParameterValue`, `UnsupportedOperation`.
+/// `InvalidPrefixListID.NotFound`, `RulesPerSecurityGroupLimitExceeded`, `MissingParameter`,
+/// `InvalidParameterCombination`, `InvalidParameterValue`.
 pub(crate) fn modify_rules(
     ctx: &mut Context<'_>,
     request: &shapes::ModifySecurityGroupRulesRequest,
@@ -30,8 +31,14 @@ pub(crate) fn modify_rules(
             return Err(ApiError::client("InvalidParameterValue", message));
         }
     }
+    // Another prefix list may be larger.
+    let may_grow = modified.values().any(|rule| matches!(rule.peer, RulePeer::PrefixList(_)));
     let edited = ctx.edit(&*group, |group| group.rules.extend(modified));
     refuse_duplicates(&edited)?;
+    if may_grow {
+        authorize::check_quota(ctx, &edited, Direction::Ingress)?;
+        authorize::check_quota(ctx, &edited, Direction::Egress)?;
+    }
     Ok(shapes::ModifySecurityGroupRulesResult { r#return: Some(true) })
 }
 
@@ -61,13 +68,12 @@ fn rewritten(
             return Err(ApiError::client("InvalidParameterCombination", message));
         }
     }
-    if new.prefix_list_id.is_some() {
-        return Err(ApiError::unsupported("Prefix lists are not supported by Groundplane."));
-    }
     let peer = if new.cidr_ipv4.is_some() {
         permission::ipv4(new.cidr_ipv4.as_deref())?
     } else if new.cidr_ipv6.is_some() {
         permission::ipv6(new.cidr_ipv6.as_deref())?
+    } else if new.prefix_list_id.is_some() {
+        permission::prefix_list(ctx, new.prefix_list_id.as_deref())?
     } else {
         permission::peer_group(ctx, group, new.referenced_group_id.as_deref(), None, None)?
     };

@@ -76,7 +76,7 @@ impl Flat<'_> {
 ///
 /// # Errors
 /// `InvalidParameterValue`, `InvalidParameterCombination`, `MissingParameter`, `InvalidGroup.NotFound`,
-/// `UnsupportedOperation` for prefix lists.
+/// `InvalidPrefixListID.NotFound`.
 pub(super) fn wanted(
     ctx: &Context<'_>,
     group: &SecurityGroup,
@@ -115,9 +115,6 @@ fn expand(
     rules: &mut Vec<Wanted>,
 ) -> Result<(), ApiError> {
     let traffic = traffic::parse(permission.ip_protocol.as_deref(), permission.from_port, permission.to_port)?;
-    if !permission.prefix_list_ids.is_empty() {
-        return Err(ApiError::unsupported("Prefix lists are not supported by Groundplane."));
-    }
     let before = rules.len();
     let mut add = |peer, text: &Option<String>| {
         description(text).map(|description| rules.push(Wanted { traffic, peer, description }))
@@ -130,6 +127,9 @@ fn expand(
     }
     for pair in &permission.user_id_group_pairs {
         add(pair_peer(ctx, group, pair)?, &pair.description)?;
+    }
+    for list in &permission.prefix_list_ids {
+        add(prefix_list(ctx, list.prefix_list_id.as_deref())?, &list.description)?;
     }
     if rules.len() == before {
         return Err(no_peer());
@@ -176,6 +176,13 @@ pub(super) fn ipv4(text: Option<&str>) -> Result<RulePeer, ApiError> {
 pub(super) fn ipv6(text: Option<&str>) -> Result<RulePeer, ApiError> {
     let text = text.ok_or_else(|| ApiError::missing_parameter("cidrIpv6"))?;
     block::parse_ipv6(text, "cidrIpv6").map(RulePeer::Ipv6).map_err(|_| malformed(text))
+}
+
+/// # Errors
+/// `InvalidPrefixListID.NotFound`, `InvalidPrefixListId.Malformed`, `MissingParameter`.
+pub(super) fn prefix_list(ctx: &Context<'_>, id: Option<&str>) -> Result<RulePeer, ApiError> {
+    let id = id.ok_or_else(|| ApiError::missing_parameter("prefixListId"))?;
+    ctx.prefix_list(id).map(|list| RulePeer::PrefixList(list.id))
 }
 
 fn malformed(text: &str) -> ApiError {

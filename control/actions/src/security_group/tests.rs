@@ -155,7 +155,7 @@ fn a_rule_that_is_there_or_that_cannot_be_is_refused() {
             "InvalidParameterValue: CIDR block 0.0.0.0 is malformed",
         ),
         (&format!("{SSH}&IpPermissions.1.Ipv6Ranges.1.CidrIpv6=1.2.3.4/5"), "InvalidParameterValue"),
-        (&format!("{SSH}&IpPermissions.1.PrefixListIds.1.PrefixListId=pl-1"), "UnsupportedOperation"),
+        (&format!("{SSH}&IpPermissions.1.PrefixListIds.1.PrefixListId=pl-1"), "InvalidPrefixListId.Malformed"),
         (&format!("{SSH}&IpPermissions.1.Groups.1.GroupName=nobody"), "InvalidGroup.NotFound"),
         (
             &format!("{SSH}&IpPermissions.1.Groups.1.GroupName=db&IpPermissions.1.Groups.1.UserId=999999999999"),
@@ -273,7 +273,7 @@ fn rules_are_rewritten_in_place() {
         (modify(first, tcp), "MissingParameter: The request must contain exactly one of: cidrIp"),
         (modify(first, &format!("{tcp}&CidrIpv4=1.0.0.0/8&CidrIpv6=::/0")), "InvalidParameterCombination: Only one of"),
         (modify(first, &format!("{tcp}&CidrIpv6=::/0")), "InvalidParameterValue"),
-        (modify(first, &format!("{tcp}&PrefixListId=pl-1")), "UnsupportedOperation"),
+        (modify(first, &format!("{tcp}&PrefixListId=pl-1")), "InvalidPrefixListId.Malformed"),
         (modify(second, &format!("{tcp}&CidrIpv4=0.0.0.0/0")), "InvalidPermission.Duplicate"),
         (modify("sgr-00000000000000fff", &format!("{tcp}&CidrIpv4=0.0.0.0/0")), "InvalidSecurityGroupRuleId.NotFound"),
     ];
@@ -338,4 +338,51 @@ fn groups_of_a_vpc_are_listed_and_nothing_is_stale_without_peering() {
     assert!(xml.contains("<staleSecurityGroupSet/>"), "{xml}");
     let references = format!("Action=DescribeSecurityGroupReferences&GroupId.1={}", groups.web);
     assert!(groups.lab.xml(&references).contains("<securityGroupReferenceSet/>"));
+}
+
+#[test]
+fn a_rule_may_name_a_prefix_list() {
+    let mut groups = Groups::new();
+    let list = "Action=CreateManagedPrefixList&PrefixListName=a&AddressFamily=IPv4&MaxEntries=40";
+    let (one, two) = (groups.lab.get(list, "prefixListId"), groups.lab.get(list, "prefixListId"));
+    let peer = |list: &str| {
+        format!(
+            "{SSH}&IpPermissions.1.PrefixListIds.1.PrefixListId={list}&IpPermissions.1.PrefixListIds.1.Description=d"
+        )
+    };
+    let (first, second, unknown) =
+        (groups.ingress(&peer(&one)), groups.ingress(&peer(&two)), groups.ingress(&peer("pl-00000000000000fff")));
+    let rule = groups.lab.get(&first, "securityGroupRuleId");
+    groups.lab.refuses(&[
+        (&first, &format!("InvalidPermission.Duplicate: the specified rule \"peer: {one}, TCP, from port: 22")),
+        (&second, "RulesPerSecurityGroupLimitExceeded"),
+        (&unknown, "InvalidPrefixListID.NotFound"),
+    ]);
+    let xml = groups.describe();
+    assert!(
+        xml.contains(&format!(
+            "<prefixListIds><item><description>d</description><prefixListId>{one}</prefixListId></item></prefixListIds>"
+        )),
+        "{xml}"
+    );
+    let by_list =
+        format!("Action=DescribeSecurityGroups&Filter.1.Name=ip-permission.prefix-list-id&Filter.1.Value.1={one}");
+    assert_eq!(groups.lab.all(&by_list, "groupName"), ["web"]);
+    let modify = |peer: &str| {
+        format!(
+            "Action=ModifySecurityGroupRules&GroupId={}&SecurityGroupRule.1.SecurityGroupRuleId={rule}\
+             &SecurityGroupRule.1.SecurityGroupRule.IpProtocol=tcp&SecurityGroupRule.1.SecurityGroupRule.FromPort=1\
+             &SecurityGroupRule.1.SecurityGroupRule.ToPort=1&SecurityGroupRule.1.SecurityGroupRule.{peer}",
+            groups.web
+        )
+    };
+    let (other, block) = (modify(&format!("PrefixListId={two}")), modify("CidrIpv4=10.0.0.0/8"));
+    groups.lab.xml(&other);
+    groups.lab.refuses(&[(&block, "InvalidParameterValue")]);
+    let revoke = format!(
+        "Action=RevokeSecurityGroupIngress&GroupId={}&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=1\
+         &IpPermissions.1.ToPort=1&IpPermissions.1.PrefixListIds.1.PrefixListId={two}",
+        groups.web
+    );
+    assert_eq!(groups.lab.get(&revoke, "prefixListId"), two);
 }

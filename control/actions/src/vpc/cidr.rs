@@ -173,6 +173,8 @@ pub(crate) fn disassociate_cidr(
         );
         return Err(ApiError::client("OperationNotPermitted", message));
     }
+    let block = vpc.cidrs.iter().filter(|c| c.id == id).map(|c| IpNet::V4(c.cidr));
+    let block = block.chain(vpc.ipv6_cidrs.iter().filter(|c| c.id == id).map(|c| IpNet::V6(c.cidr))).next();
     let mut result = shapes::DisassociateVpcCidrBlockResult { vpc_id: Some(vpc.id.to_string()), ..Default::default() };
     if let Some(cidr) = vpc.cidrs.iter().find(|c| c.id == id) {
         check_unused(ctx, &vpc, IpNet::V4(cidr.cidr), id)?;
@@ -186,7 +188,18 @@ pub(crate) fn disassociate_cidr(
         vpc.cidrs.retain(|c| c.id != id);
         vpc.ipv6_cidrs.retain(|c| c.id != id);
     });
+    if let Some(block) = block {
+        remove_replaced_local_routes(ctx, &vpc, block);
+    }
     Ok(result)
+}
+
+/// What stands in a local route's place goes with it.
+fn remove_replaced_local_routes(ctx: &mut Context<'_>, vpc: &Vpc, block: IpNet) {
+    let tables: Vec<_> = ctx.world().route_tables_of_vpc(vpc.id).cloned().collect();
+    for table in tables {
+        ctx.edit(&*table, |table| table.routes.retain(|route| route.destination != block.into()));
+    }
 }
 
 fn check_unused(ctx: &Context<'_>, vpc: &Vpc, cidr: IpNet, id: VpcCidrAssociationId) -> Result<(), ApiError> {

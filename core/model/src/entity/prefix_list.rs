@@ -14,9 +14,21 @@ pub struct PrefixList {
     pub address_family: String,
     /// Counted against quotas of what refers to the list, however many entries there are.
     pub max_entries: u32,
-    /// Every version from 1 on; the last one acts.
+    /// In order; the last one acts. Of very many, the oldest are dropped.
     pub versions: Vec<PrefixListVersion>,
+    /// What was last done to it: its state says so.
+    #[serde(default)]
+    pub last_change: PrefixListChange,
     pub tags: Tags,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrefixListChange {
+    #[default]
+    Create,
+    Modify,
+    Restore,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,35 +1,13 @@
-//! Network ACLs. Only the default one of each VPC exists so far.
+//! DescribeNetworkAcls, and a list as replies show it.
 
+use super::traffic;
 use crate::filter::{Filter, each, one};
 use crate::page::Query;
 use crate::tag_spec::tag_list;
 use crate::{Context, block};
 use gp_ec2::{ApiError, shapes};
-use gp_model::{Direction, LAST_RULE_IPV4, LAST_RULE_IPV6, NetworkAcl, NetworkAclEntry, TrafficMatch, Vpc};
+use gp_model::{Direction, LAST_RULE_IPV4, LAST_RULE_IPV6, NetworkAcl, NetworkAclEntry, TrafficMatch};
 use ipnet::IpNet;
-
-/// The default list's entries: everything, in the families that the VPC has.
-pub(crate) fn default_entries(has_ipv6: bool) -> Vec<NetworkAclEntry> {
-    let mut entries = Vec::new();
-    for direction in [Direction::Ingress, Direction::Egress] {
-        let mut allow = |rule_number, block| {
-            entries.push(NetworkAclEntry { rule_number, direction, block, traffic: TrafficMatch::All, allow: true });
-        };
-        allow(100, IpNet::V4(block::ALL_IPV4));
-        if has_ipv6 {
-            allow(101, IpNet::V6(block::ALL_IPV6));
-        }
-    }
-    entries
-}
-
-/// What a VPC's first IPv6 block brings: the default list lets IPv6 through, unless the user has changed it.
-pub(crate) fn allow_ipv6(ctx: &mut Context<'_>, vpc: &Vpc) {
-    let Some(acl) = ctx.world().network_acl(vpc.default_network_acl).cloned() else { return };
-    if acl.entries == default_entries(false) {
-        ctx.edit(&*acl, |acl| acl.entries = default_entries(true));
-    }
-}
 
 /// # Errors
 /// `InvalidNetworkAclID.NotFound`, and those of [`Context::list`].
@@ -69,7 +47,7 @@ const FILTERS: &[Filter<shapes::NetworkAcl>] = &[
     ("vpc-id", |a| one(&a.vpc_id)),
 ];
 
-fn shape(ctx: &Context<'_>, acl: &NetworkAcl) -> shapes::NetworkAcl {
+pub(super) fn shape(ctx: &Context<'_>, acl: &NetworkAcl) -> shapes::NetworkAcl {
     let under = ctx.world().subnets_of_vpc(acl.vpc).filter(|subnet| subnet.network_acl == acl.id);
     let associations = under.map(|subnet| shapes::NetworkAclAssociation {
         network_acl_association_id: Some(subnet.network_acl_association.to_string()),
@@ -102,20 +80,7 @@ fn last(direction: Direction, rule_number: u32, block: IpNet) -> NetworkAclEntry
 }
 
 fn entry(entry: &NetworkAclEntry) -> shapes::NetworkAclEntry {
-    let icmp = |icmp_type: Option<u8>, code: Option<u8>| shapes::IcmpTypeCode {
-        code: Some(code.map_or(-1, i64::from)),
-        r#type: Some(icmp_type.map_or(-1, i64::from)),
-    };
-    let (protocol, port_range, icmp_type_code) = match entry.traffic {
-        TrafficMatch::All => ("-1".to_owned(), None, None),
-        TrafficMatch::Tcp(ports) => ("6".to_owned(), Some(ports), None),
-        TrafficMatch::Udp(ports) => ("17".to_owned(), Some(ports), None),
-        TrafficMatch::Icmp { icmp_type, code } => ("1".to_owned(), None, Some(icmp(icmp_type, code))),
-        TrafficMatch::Icmpv6 { icmp_type, code } => ("58".to_owned(), None, Some(icmp(icmp_type, code))),
-        TrafficMatch::Protocol(number) => (number.to_string(), None, None),
-    };
-    let port_range =
-        port_range.map(|ports| shapes::PortRange { from: Some(ports.from.into()), to: Some(ports.to.into()) });
+    let traffic::Written { protocol, icmp_type_code, port_range } = traffic::written(entry.traffic);
     let (cidr_block, ipv6_cidr_block) = match entry.block {
         IpNet::V4(net) => (Some(net.to_string()), None),
         IpNet::V6(net) => (None, Some(net.to_string())),
