@@ -78,10 +78,32 @@ drop_reasons! {
     UnknownEni = 19, "unknown-eni";
     /// The ENI tracks as many connections as its instance type allows.
     ConnectionBudget = 20, "connection-budget";
-    /// The packet is larger than the receiver's MTU.
+    /// The packet is larger than the MTU of the receiver or of a gateway on the way.
     TooLarge = 21, "too-large";
     /// An ARP or neighbour discovery message that asks nothing of the VPC: an announcement, an answer, a probe.
     NeighborAnnouncement = 22, "neighbor-announcement";
     /// The host had no memory to treat the packet.
     NoMemory = 23, "no-memory";
+    /// No network interface stands behind the public address.
+    NoSuchPublicAddress = 24, "no-such-public-address";
+    /// No internet gateway is attached to the VPC of the public address.
+    NoInternetGateway = 25, "no-internet-gateway";
+    /// A gateway to the internet lets nothing out to an address that the internet has no way to.
+    PrivateDestination = 26, "private-destination";
+    /// What comes from outside claims a private source address, or one of the region's own.
+    SpoofedSource = 27, "spoofed-source";
+    /// An egress-only internet gateway lets in only what answers a connection from inside.
+    EgressOnly = 28, "egress-only";
+    /// A NAT gateway translates TCP, UDP and ICMP over IPv4, and IPv6 to 64:ff9b::/96, and nothing else.
+    NatProtocol = 29, "nat-protocol";
+    /// A NAT gateway translates no fragments but those of UDP.
+    NatFragment = 30, "nat-fragment";
+    /// The packet belongs to no connection that was opened through the NAT gateway.
+    NatNoConnection = 31, "nat-no-connection";
+    /// The TCP connection is not known to the NAT gateway: it was idle for more than 350 seconds, or never opened.
+    NatIdleTimeout = 32, "nat-idle-timeout";
+    /// All ports of the NAT gateway towards this destination are taken (metric ErrorPortAllocation).
+    NatPortExhausted = 33, "nat-port-exhausted";
+    /// The routes lead the packet in a circle.
+    RoutingLoop = 34, "routing-loop";
 }

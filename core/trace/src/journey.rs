@@ -2,7 +2,7 @@
 
 use crate::{
     Component, Connection, Connections, Detail, Drop, DropReason, Effect, Hop, Ingress, MissingPermission, Pass, Path,
-    Read, Resource, Stage, Step, StepAction, TraceError, Tracker, Verdict,
+    Read, Reply, Resource, Stage, Step, StepAction, TraceError, Tracker, Verdict,
 };
 use gp_model::*;
 use gp_wire::{FiveTuple, Packet};
@@ -19,6 +19,8 @@ pub(crate) struct Journey<'a> {
     /// Of an ICMP error: the tuple that it is about, as it is now, if the error goes to the sender of that packet.
     related: Option<FiveTuple>,
     mtu: Option<u16>,
+    /// Of a sender whose groups let the packet go untracked: what it would have to track.
+    untracked: Option<Effect>,
     passes: Vec<Pass>,
     hops: Vec<Hop>,
     effects: Vec<Effect>,
@@ -74,6 +76,7 @@ impl<'a> Journey<'a> {
             tuple: packet.tuple(),
             related,
             mtu: None,
+            untracked: None,
             passes: Vec::with_capacity(2),
             // Most journeys cross five places and read some dozen entities.
             hops: Vec::with_capacity(5),
@@ -104,6 +107,54 @@ impl<'a> Journey<'a> {
     pub(crate) fn find_connection(&mut self, tracker: Tracker) -> Option<Connection> {
         self.passes.push(Pass { tracker, tuple: self.tuple });
         self.connections.find(tracker, &self.tuple)
+    }
+
+    /// The tracker's connection that the ICMP error at hand is about, with the tuple that it quotes.
+    pub(crate) fn find_related(&mut self, tracker: Tracker) -> Option<(FiveTuple, Connection)> {
+        let related = self.related?;
+        // Errors about different flows share one tuple.
+        self.depends_on_more_than_the_tuple();
+        self.passes.push(Pass { tracker, tuple: related });
+        Some((related, self.connections.find(tracker, &related)?))
+    }
+
+    /// Changes the packet, and what it quotes if it is an ICMP error that is followed.
+    pub(crate) fn change(&mut self, tuple: impl FnOnce(&mut FiveTuple), quoted: impl FnOnce(&mut FiveTuple)) {
+        tuple(&mut self.tuple);
+        if let Some(related) = &mut self.related {
+            quoted(related);
+        }
+    }
+
+    /// Notes what the sender would track if its flow had to be.
+    pub(crate) fn leave_untracked(&mut self, effect: Effect) {
+        self.untracked = Some(effect);
+    }
+
+    /// Behind some gateways all flows are tracked (EC2 user guide, "Automatically tracked connections").
+    pub(crate) fn track_sender(&mut self) {
+        self.effects.extend(self.untracked.take());
+    }
+
+    /// Notes a gateway's MTU, and drops what is larger and must not be cut.
+    pub(crate) fn limit_mtu(&mut self, stage: Stage, mtu: u16, resource: Resource) -> Result<(), Stop> {
+        self.mtu = Some(self.mtu.map_or(mtu, |other| other.min(mtu)));
+        let Packet::Ip(packet) = self.packet else { return Ok(()) };
+        if packet.packet_bytes() <= u32::from(mtu) || !packet.dont_fragment {
+            return Ok(());
+        }
+        let bytes = packet.packet_bytes();
+        self.step(stage, StepAction::Drop, Some(resource), Detail::LargerThan { bytes, mtu });
+        Err(self.drop_with_reply(DropReason::TooLarge, resource, Some(Reply::PacketTooBig { mtu })))
+    }
+
+    /// Where the packet is.
+    pub(crate) fn place(&self) -> Option<Component> {
+        self.hops.last().map(|hop| hop.component)
+    }
+
+    pub(crate) fn has_passed(&self, component: Component) -> bool {
+        self.hops.iter().any(|hop| hop.component == component)
     }
 
     pub(crate) fn read(&mut self, read: Read) {
@@ -139,6 +190,12 @@ impl<'a> Journey<'a> {
     ) -> Stop {
         self.step(stage, StepAction::Drop, resource, detail);
         Verdict::Drop(Drop { reason, resource, missing: None, reply: None }).into()
+    }
+
+    /// Ends the journey, after its last step, with a drop that the sender may be told of.
+    pub(crate) fn drop_with_reply(&mut self, reason: DropReason, resource: Resource, reply: Option<Reply>) -> Stop {
+        self.depends_on_more_than_the_tuple();
+        Verdict::Drop(Drop { reason, resource: Some(resource), missing: None, reply }).into()
     }
 
     /// Ends the journey with a drop that an API call could have prevented.

@@ -1,7 +1,8 @@
 //! `trace(world, connections, ingress, packet, now) -> Path`: the only place that knows who may talk to whom.
 //!
 //! ```text
-//! packet → depart: source check → local service → security group out → network ACL out → route → gateways
+//! packet → depart: source check → local service → security group out
+//!        → way:    network ACL out → route → gateways, from place to place
 //!        → arrive: network ACL in → destination check → security group in → deliver
 //! ```
 //!
@@ -23,6 +24,7 @@ mod question;
 mod read;
 mod stage;
 mod traffic;
+mod way;
 
 pub use connection::{Activity, Connection, Connections, DirectionActivity, NoConnections, Tracker, idle_timeout_secs};
 pub use detail::Detail;
@@ -38,6 +40,7 @@ pub use stage::target::route_is_active;
 use gp_model::{EniId, Timestamp, World};
 use gp_wire::Packet;
 use journey::{Journey, Stop};
+use std::convert::Infallible;
 
 /// Why no decision was possible. Never the packet's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -66,27 +69,15 @@ pub fn trace(
     packet: &Packet,
     _now: Timestamp,
 ) -> Result<Path, TraceError> {
-    let ingress = ingress.into();
-    let mut journey = Journey::new(world, connections, ingress, packet);
-    let end = match follow(&mut journey, ingress) {
-        Ok(end) | Err(end) => end,
-    };
+    let mut journey = Journey::new(world, connections, ingress.into(), packet);
+    let Err(end) = follow(&mut journey);
     journey.finish(end)
 }
 
-fn follow(journey: &mut Journey<'_>, ingress: Ingress) -> Result<Stop, Stop> {
-    match ingress {
-        Ingress::Eni(eni) => {
-            let departed = depart::depart(journey, eni)?;
-            arrive::arrive(journey, &departed)
-        }
-        Ingress::Uplink => {
-            journey.enter(Component::Uplink);
-            let destination = journey.tuple().dst;
-            let detail = Detail::NobodyHolds(destination);
-            Err(journey.drop(Stage::InternetGateway, DropReason::NoSuchAddress, None, detail))
-        }
-    }
+/// A journey always ends.
+fn follow(journey: &mut Journey<'_>) -> Result<Infallible, Stop> {
+    let place = depart::depart(journey)?;
+    way::walk(journey, place)
 }
 
 impl From<gp_wire::ParseError> for DropReason {

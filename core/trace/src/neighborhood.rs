@@ -1,7 +1,7 @@
 //! Who is on an ENI's link: the router, the VPC's own services and the other ENIs of the subnet.
 
 use crate::Read;
-use gp_model::{Eni, Mac, Subnet, SubnetId, Vpc, World, nth_v4, nth_v6};
+use gp_model::{Eni, Mac, Subnet, SubnetId, Vpc, VpcId, World, nth_v4, nth_v6};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The router's link-local address, the same in every subnet (VPC user guide, "IPv6 addressing"). It also answers to
@@ -137,12 +137,21 @@ pub fn holder<'w>(
         IpAddr::V6(a) if a.is_unicast_link_local() => {
             world.eni_with_mac(subnet.id, mac_of_link_local(a)?).map(|eni| &**eni)
         }
-        _ => {
-            let holder = world.eni_at(subnet.vpc, address).map(|eni| &**eni);
-            if !holder.is_some_and(|eni| eni.addresses().any(|own| own == address)) {
-                on_read(Read::PrefixHolder(subnet.vpc, crate::read::prefix_around(address)));
-            }
-            holder
-        }
+        _ => holder_in(world, subnet.vpc, address, on_read),
     }
+}
+
+/// The ENI that holds `address` in a VPC.
+pub(crate) fn holder_in<'w>(
+    world: &'w World,
+    vpc: VpcId,
+    address: IpAddr,
+    on_read: &mut dyn FnMut(Read),
+) -> Option<&'w Eni> {
+    on_read(Read::Holder(vpc, address));
+    let holder = world.eni_at(vpc, address).map(|eni| &**eni);
+    if !holder.is_some_and(|eni| eni.addresses().any(|own| own == address)) {
+        on_read(Read::PrefixHolder(vpc, crate::read::prefix_around(address)));
+    }
+    holder
 }

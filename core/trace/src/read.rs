@@ -79,6 +79,9 @@ fn record_reads(record: &Record, reads: &mut Vec<Read>) {
         Record::RouteTable(table) => {
             reads.push(Read::RouteTable(table.id));
             reads.extend(table.associations.iter().filter_map(|a| a.subnet).map(Read::Subnet));
+            if table.associations.iter().any(|association| association.gateway.is_some()) {
+                reads.push(Read::GatewaysOf(table.vpc));
+            }
         }
         Record::NetworkAcl(acl) => reads.push(Read::NetworkAcl(acl.id)),
         Record::InternetGateway(gateway) => {
@@ -88,7 +91,11 @@ fn record_reads(record: &Record, reads: &mut Vec<Read>) {
         Record::SecurityGroup(group) => reads.push(Read::SecurityGroup(group.id)),
         Record::PrefixList(list) => reads.push(Read::PrefixList(list.id)),
         Record::EgressOnlyInternetGateway(gateway) => reads.push(Read::GatewaysOf(gateway.vpc)),
-        Record::NatGateway(gateway) => reads.push(Read::NatGateway(gateway.id)),
+        Record::NatGateway(gateway) => {
+            reads.push(Read::NatGateway(gateway.id));
+            // Whose interface it is.
+            reads.extend(gateway.eni.map(Read::Eni));
+        }
         Record::Address(address) => {
             reads.push(Read::PublicAddress(address.public_ip));
             reads.extend(address.association.as_ref().map(|association| Read::PublicAddressesOf(association.eni)));

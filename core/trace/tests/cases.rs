@@ -98,7 +98,9 @@ fn a_group_as_peer_means_its_members_addresses() {
         r[192.168.7.7] > d tcp 1:2 syn                  => security-group-ingress sg:inner opens r
         r[10.0.2.10] > d tcp 1:2 syn                    => security-group-ingress sg:inner opens r
         ! eni w a2 10.0.2.10 sg web,client
-        r[10.0.2.10] > d tcp 1:3 syn                    => deliver d opens r,d
+        w > d tcp 1:3 syn                               => deliver d opens w,d
+        # Behind a router a member's address is not the member.
+        r[10.0.2.10] > d tcp 1:4 syn                    => security-group-ingress sg:inner opens r
         ! eni c a1 10.0.1.20 sg web
         c > d tcp 1:9 syn                               => security-group-ingress sg:inner opens c
         ",
@@ -260,7 +262,7 @@ fn the_longest_prefix_names_the_target() {
         c > 203.0.113.9 tcp 4000:80 syn                 => no-public-address igw:g
         c > 198.51.100.9 tcp 4000:80 syn                => blackhole igw:?
         x > 203.0.113.9 tcp 4000:80 syn                 => no-route rtb:a.main
-        c/6 > 2001:db8:ffff::1 tcp 4000:80 syn          => no-public-address igw:g opens c
+        c/6 > 2001:db8:ffff::1 tcp 4000:80 syn          => uplink opens c
         ! igw g
         c > 203.0.113.9 tcp 4000:80 syn                 => blackhole igw:g
         ! rtb pub a

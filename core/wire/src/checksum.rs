@@ -39,3 +39,34 @@ impl Sum {
         !(sum as u16)
     }
 }
+
+/// What has changed under a checksum (RFC 1624, equation 3). Fields must lie on even offsets of what is summed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Delta(u64);
+
+impl Delta {
+    /// These bytes are no longer there.
+    pub(crate) fn without(self, bytes: &[u8]) -> Self {
+        // The complement of their folded sum stands for the sum of their complements.
+        Self(self.0 + u64::from(Sum::default().add(bytes).finish()))
+    }
+
+    /// These bytes are there now.
+    pub(crate) fn with(self, bytes: &[u8]) -> Self {
+        Self(self.0 + u64::from(!Sum::default().add(bytes).finish()))
+    }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+
+    /// Brings the checksum in this field of two bytes up to date.
+    pub(crate) fn mend(self, field: &mut [u8]) {
+        let [high, low] = *field else { return };
+        let mut sum = u64::from(!u16::from_be_bytes([high, low])) + self.0;
+        while sum > 0xffff {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        field.copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    }
+}

@@ -41,9 +41,31 @@
 #define GP_DROP_UNKNOWN_ENI 19u
 /* The ENI tracks as many connections as its instance type allows. */
 #define GP_DROP_CONNECTION_BUDGET 20u
-/* The packet is larger than the receiver's MTU. */
+/* The packet is larger than the MTU of the receiver or of a gateway on the way. */
 #define GP_DROP_TOO_LARGE 21u
 /* An ARP or neighbour discovery message that asks nothing of the VPC: an announcement, an answer, a probe. */
 #define GP_DROP_NEIGHBOR_ANNOUNCEMENT 22u
 /* The host had no memory to treat the packet. */
 #define GP_DROP_NO_MEMORY 23u
+/* No network interface stands behind the public address. */
+#define GP_DROP_NO_SUCH_PUBLIC_ADDRESS 24u
+/* No internet gateway is attached to the VPC of the public address. */
+#define GP_DROP_NO_INTERNET_GATEWAY 25u
+/* A gateway to the internet lets nothing out to an address that the internet has no way to. */
+#define GP_DROP_PRIVATE_DESTINATION 26u
+/* What comes from outside claims a private source address, or one of the region's own. */
+#define GP_DROP_SPOOFED_SOURCE 27u
+/* An egress-only internet gateway lets in only what answers a connection from inside. */
+#define GP_DROP_EGRESS_ONLY 28u
+/* A NAT gateway translates TCP, UDP and ICMP over IPv4, and IPv6 to 64:ff9b::/96, and nothing else. */
+#define GP_DROP_NAT_PROTOCOL 29u
+/* A NAT gateway translates no fragments but those of UDP. */
+#define GP_DROP_NAT_FRAGMENT 30u
+/* The packet belongs to no connection that was opened through the NAT gateway. */
+#define GP_DROP_NAT_NO_CONNECTION 31u
+/* The TCP connection is not known to the NAT gateway: it was idle for more than 350 seconds, or never opened. */
+#define GP_DROP_NAT_IDLE_TIMEOUT 32u
+/* All ports of the NAT gateway towards this destination are taken (metric ErrorPortAllocation). */
+#define GP_DROP_NAT_PORT_EXHAUSTED 33u
+/* The routes lead the packet in a circle. */
+#define GP_DROP_ROUTING_LOOP 34u

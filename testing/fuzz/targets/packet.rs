@@ -3,4 +3,5 @@
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     gp_wire::fuzz_parse(bytes);
+    gp_wire::fuzz_translate(bytes);
 });

@@ -14,6 +14,7 @@
 //! what it named.
 
 mod connections;
+mod gateways;
 mod packet;
 pub mod random;
 mod rng;

@@ -3,11 +3,11 @@
 //! ```text
 //! FROM > TO tcp SPORT:DPORT [syn|ack|fin|rst|FLAGS]       FROM > TO udp SPORT:DPORT
 //! FROM > TO icmp echo|reply|TYPE[/CODE] [id N]            FROM > TO proto N
-//! FROM > TO icmp 3/3 about tcp SPORT:DPORT                an error about TO's packet to FROM
+//! FROM > TO icmp 3/3 about [to ADDRESS] tcp SPORT:DPORT   an error about TO's packet to FROM, or to ADDRESS
 //! FROM arp ADDRESS                                        FROM solicits ADDRESS
 //!   [mac MAC] [ttl N] [frag OFFSET[+]] [len BYTES] [nodf]
 //! ```
-//! FROM is an ENI's name, for its first IPv4 address; `c/6` is its first IPv6 address, `c/ll` its link-local one, and
+//! FROM is `uplink[203.0.113.5]` for what comes from outside with that source address, or an ENI's name, for its first IPv4 address; `c/6` is its first IPv6 address, `c/ll` its link-local one, and
 //! `c[10.0.9.9]` sends from an address that need not be its own. TO is one of these or an address. ICMP means ICMPv6
 //! between IPv6 addresses. `frag 1480+` sets the offset in bytes; `+` says that more fragments follow.
 
@@ -31,16 +31,38 @@ pub struct Sent {
 pub(crate) fn from_text(world: &World, text: &str) -> Result<Sent> {
     let mut tokens = Tokens::new(text);
     let from = tokens.word("sender")?;
+    if name_of(from) == "uplink" {
+        let packet = Packet::Ip(from_outside(world, from, &mut tokens)?);
+        return finish(&mut tokens, Ingress::Uplink, packet);
+    }
     let sender = eni(world, name_of(from)).ok_or_else(|| tokens.error("unknown sender"))?;
     let packet = if tokens.take("arp") {
         Packet::Arp(arp(sender, from, &mut tokens)?)
     } else {
         Packet::Ip(ip(world, sender, from, &mut tokens)?)
     };
+    finish(&mut tokens, sender.id.into(), packet)
+}
+
+fn finish(tokens: &mut Tokens<'_>, ingress: Ingress, packet: Packet) -> Result<Sent> {
     match tokens.peek() {
         Some(word) => Err(tokens.error(format_args!("{word} is not understood"))),
-        None => Ok(Sent { ingress: sender.id.into(), packet }),
+        None => Ok(Sent { ingress, packet }),
     }
+}
+
+/// MAC addresses of the uplink's two ends.
+const UPLINK_MACS: [Mac; 2] = [Mac([0x12, 0, 0, 0, 0, 1]), Mac([0x12, 0, 0, 0, 0, 2])];
+
+fn from_outside(world: &World, from: &str, tokens: &mut Tokens<'_>) -> Result<IpPacket> {
+    tokens.expect(">")?;
+    let to = tokens.word("receiver")?;
+    let wants_ipv6 = [from, to].iter().any(|word| word.contains(':') || word.contains('/'));
+    let (src, dst) = (address(world, from, wants_ipv6, tokens)?, address(world, to, wants_ipv6, tokens)?);
+    let [src_mac, dst_mac] = UPLINK_MACS;
+    let mut packet = transport(Ends { src_mac, dst_mac, src, dst }, tokens)?;
+    options(&mut packet, tokens)?;
+    Ok(packet)
 }
 
 fn name_of(word: &str) -> &str {
@@ -183,7 +205,10 @@ fn icmp(ends: Ends, tokens: &mut Tokens<'_>) -> Result<IpPacket> {
 
 /// The tuple of the packet that the receiver of the error had sent to its sender.
 fn about(ends: Ends, tokens: &mut Tokens<'_>) -> Result<FiveTuple> {
-    let (src, dst) = (ends.dst, ends.src);
+    let (src, mut dst) = (ends.dst, ends.src);
+    if tokens.take("to") {
+        dst = tokens.value("address")?;
+    }
     Ok(match tokens.word("protocol")? {
         word @ ("tcp" | "udp") => {
             let (src_port, dst_port) = ports(tokens)?;

@@ -5,7 +5,7 @@ use crate::packet::{self, Sent};
 use crate::statement;
 use crate::tokens::{TextError, Tokens};
 use gp_model::*;
-use gp_trace::{Effect, Path, Resource, Tracker, Verdict, trace};
+use gp_trace::{Effect, Path, Reply, Resource, Tracker, Verdict, trace};
 use std::str::FromStr;
 
 #[derive(Debug, Clone)]
@@ -86,7 +86,27 @@ impl Scenario {
         Ok(path)
     }
 
-    /// A path in one line of names: `deliver w opens c,w`, `security-group-ingress sg:web`, `arp`.
+    /// A path in one line of names: `deliver w opens c,w`, `security-group-ingress sg:web`, `arp`. Where the packet has
+    /// been translated, its tuple stands behind `as`, and that of what an ICMP error quotes behind `about`.
+    pub fn full_summary(&self, path: &Path) -> String {
+        let mut text = self.summary(path);
+        if path.translated() != path.tuple() {
+            text += &format!(" as {}", path.translated());
+        }
+        if let Some(related) = path.related() {
+            text += &format!(" about {related}");
+        }
+        if let Verdict::Drop(gp_trace::Drop { reply: Some(reply), .. }) = path.verdict() {
+            text += &match reply {
+                Reply::TcpReset => " reply reset".to_owned(),
+                Reply::PacketTooBig { mtu } => format!(" reply too-big {mtu}"),
+                Reply::TimeExceeded => " reply time-exceeded".to_owned(),
+            };
+        }
+        text
+    }
+
+    /// The same without translations and replies.
     pub fn summary(&self, path: &Path) -> String {
         let verdict = match path.verdict() {
             Verdict::Deliver { eni, .. } => format!("deliver {}", self.eni_name(*eni)),
@@ -160,6 +180,9 @@ impl Scenario {
     pub fn internet_gateway(&self, name: &str) -> InternetGatewayId {
         InternetGatewayId::from_bits(statement::bits("igw", name))
     }
+    pub fn nat_gateway(&self, name: &str) -> NatGatewayId {
+        NatGatewayId::from_bits(statement::bits("nat", name))
+    }
     pub fn instance(&self, eni_name: &str) -> InstanceId {
         InstanceId::from_bits(statement::bits("instance", eni_name))
     }
@@ -177,6 +200,12 @@ fn record(world: &World, key: &RecordKey) -> Option<Record> {
         RecordKey::RouteTable(id) => world.route_table(*id).map(|v| Record::RouteTable((**v).clone())),
         RecordKey::NetworkAcl(id) => world.network_acl(*id).map(|v| Record::NetworkAcl((**v).clone())),
         RecordKey::InternetGateway(id) => world.internet_gateway(*id).map(|v| Record::InternetGateway((**v).clone())),
+        RecordKey::EgressOnlyInternetGateway(id) => {
+            world.egress_only_internet_gateway(*id).map(|v| Record::EgressOnlyInternetGateway((**v).clone()))
+        }
+        RecordKey::Address(id) => world.address(*id).map(|v| Record::Address((**v).clone())),
+        RecordKey::NatGateway(id) => world.nat_gateway(*id).map(|v| Record::NatGateway((**v).clone())),
+        RecordKey::PrefixList(id) => world.prefix_list(*id).map(|v| Record::PrefixList((**v).clone())),
         RecordKey::SecurityGroup(id) => world.security_group(*id).map(|v| Record::SecurityGroup((**v).clone())),
         RecordKey::Eni(id) => world.eni(*id).map(|v| Record::Eni((**v).clone())),
         RecordKey::Instance(id) => world.instance(*id).map(|v| Record::Instance((**v).clone())),

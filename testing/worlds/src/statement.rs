@@ -3,17 +3,24 @@
 //! ```text
 //! vpc NAME CIDR[,CIDR]
 //! subnet NAME VPC CIDR[,CIDR] [acl ACL]
-//! rtb NAME VPC [for SUBNET[,SUBNET]] [route CIDR via IGW]…      VPC.main is the VPC's main table
+//! rtb NAME VPC [for SUBNET[,SUBNET]] [edge IGW] [route CIDR|PL via TARGET]…      VPC.main is the VPC's main table
 //! igw NAME [VPC]
+//! eigw NAME VPC
+//! eip NAME ADDRESS [ENI PRIVATE]                                 an Elastic IP address, associated if an ENI is given
+//! nat NAME SUBNET ADDRESS[,ADDRESS] [eip ADDRESS[,ADDRESS]] [STATE] [ports N]       private without eip
+//! pl NAME CIDR[,CIDR]
 //! acl NAME VPC [in|out NUMBER allow|deny TRAFFIC CIDR]…         VPC.acl is the VPC's default list
 //! sg NAME VPC [in TRAFFIC from PEER | out TRAFFIC to PEER | out none]…    VPC.default is the VPC's default group
-//! eni NAME SUBNET [ADDRESS|PREFIX[,…]] [sg GROUP[,GROUP]] [unchecked] [unattached | STATE]
+//! eni NAME SUBNET [ADDRESS|PREFIX[,…]] [sg GROUP[,GROUP]] [public ADDRESS] [unchecked] [unattached | STATE]
 //! delete KIND NAME
 //! ```
+//! TARGET: `local`, an internet gateway's name, or `nat NAME`, `eni NAME`, `eigw NAME`. A `sg` peer `pl:NAME` is a
+//! prefix list.
 //! TRAFFIC: `all`, `tcp 80`, `udp 1-9`, `tcp *`, `icmp *`, `icmp 8/0`, `icmp6 128`, `proto 50`. PEER: a block or a
 //! group's name. A group without `out` lets everything out, as a new one does on EC2. An ENI is attached to a running
 //! instance of its own, and in its VPC's default group, unless the text says otherwise.
 
+use crate::gateways;
 use crate::tokens::{TextError, Tokens};
 use gp_model::*;
 use ipnet::IpNet;
@@ -33,11 +40,11 @@ pub(crate) fn bits(kind: &str, name: &str) -> u128 {
     hash ^ (hash >> 60)
 }
 
-fn owner() -> AccountId {
+pub(crate) fn owner() -> AccountId {
     AccountId::default()
 }
 
-fn tags(name: &str) -> Tags {
+pub(crate) fn tags(name: &str) -> Tags {
     Tags::from([(TAG_NAME.to_owned(), name.to_owned())])
 }
 
@@ -52,6 +59,10 @@ pub(crate) fn changes(world: &World, tokens: &mut Tokens<'_>) -> Result<Vec<Chan
         "subnet" => vec![subnet(world, name, tokens)?.into()],
         "rtb" => vec![route_table(world, name, tokens)?.into()],
         "igw" => vec![internet_gateway(name, tokens).into()],
+        "eigw" => vec![gateways::egress_only(name, tokens)?.into()],
+        "eip" => vec![gateways::elastic_ip(name, tokens)?.into()],
+        "nat" => gateways::nat(world, name, tokens)?,
+        "pl" => vec![gateways::prefix_list(name, tokens)?.into()],
         "acl" => vec![network_acl(name, tokens)?.into()],
         "sg" => vec![security_group(name, tokens)?.into()],
         "eni" => eni(world, name, tokens)?,
@@ -71,6 +82,10 @@ fn delete(tokens: &mut Tokens<'_>) -> Result<Vec<Change>> {
         "subnet" => RecordKey::Subnet(SubnetId::from_bits(bits)),
         "rtb" => RecordKey::RouteTable(RouteTableId::from_bits(bits)),
         "igw" => RecordKey::InternetGateway(InternetGatewayId::from_bits(bits)),
+        "eigw" => RecordKey::EgressOnlyInternetGateway(EgressOnlyInternetGatewayId::from_bits(bits)),
+        "eip" => RecordKey::Address(AllocationId::from_bits(bits)),
+        "nat" => RecordKey::NatGateway(NatGatewayId::from_bits(bits)),
+        "pl" => RecordKey::PrefixList(PrefixListId::from_bits(bits)),
         "acl" => RecordKey::NetworkAcl(NetworkAclId::from_bits(bits)),
         "sg" => RecordKey::SecurityGroup(SecurityGroupId::from_bits(bits)),
         "eni" => RecordKey::Eni(EniId::from_bits(bits)),
@@ -79,11 +94,11 @@ fn delete(tokens: &mut Tokens<'_>) -> Result<Vec<Change>> {
     })])
 }
 
-fn id<T>(make: fn(u128) -> T, kind: &str, name: &str) -> T {
+pub(crate) fn id<T>(make: fn(u128) -> T, kind: &str, name: &str) -> T {
     make(bits(kind, name))
 }
 
-fn vpc_id(tokens: &mut Tokens<'_>) -> Result<VpcId> {
+pub(crate) fn vpc_id(tokens: &mut Tokens<'_>) -> Result<VpcId> {
     Ok(id(VpcId::from_bits, "vpc", tokens.word("VPC")?))
 }
 
@@ -189,16 +204,18 @@ fn route_table(world: &World, name: &str, tokens: &mut Tokens<'_>) -> Result<Rou
     if tokens.take("for") {
         associations.extend(tokens.word("subnets")?.split(',').map(|subnet| association(Some(subnet))));
     }
+    if tokens.take("edge") {
+        let gateway = tokens.word("gateway")?;
+        associations.push(RouteTableAssociation {
+            id: id(RouteTableAssociationId::from_bits, name, gateway),
+            subnet: None,
+            gateway: Some(id(InternetGatewayId::from_bits, "igw", gateway)),
+            main: false,
+        });
+    }
     let mut routes = Vec::new();
     while tokens.take("route") {
-        let destination = RouteDestination::Block(tokens.value("block")?);
-        tokens.expect("via")?;
-        let gateway = id(InternetGatewayId::from_bits, "igw", tokens.word("gateway")?);
-        routes.push(Route {
-            destination,
-            target: RouteTarget::InternetGateway(gateway),
-            origin: RouteOrigin::CreateRoute,
-        });
+        routes.push(gateways::route(tokens)?);
     }
     debug_assert!(
         !main || world.vpc(vpc).is_none_or(|v| v.main_route_table == id(RouteTableId::from_bits, "rtb", name))
@@ -281,6 +298,9 @@ fn security_group(name: &str, tokens: &mut Tokens<'_>) -> Result<SecurityGroup> 
         let peer = match word.parse() {
             Ok(IpNet::V4(block)) => RulePeer::Ipv4(block),
             Ok(IpNet::V6(block)) => RulePeer::Ipv6(block),
+            Err(_) if word.starts_with("pl:") => {
+                RulePeer::PrefixList(id(PrefixListId::from_bits, "pl", word.trim_start_matches("pl:")))
+            }
             Err(_) => RulePeer::Group { group: id(SecurityGroupId::from_bits, "sg", word), owner: owner() },
         };
         add_rule(&mut group, name, direction, traffic, peer);
@@ -329,6 +349,9 @@ fn eni(world: &World, name: &str, tokens: &mut Tokens<'_>) -> Result<Vec<Record>
     } else {
         eni.groups = world.vpc(subnet.vpc).map(|vpc| vpc.default_security_group).into_iter().collect();
     }
+    if tokens.take("public") {
+        eni.public_ipv4 = Some(tokens.value("public address")?);
+    }
     eni.source_dest_check = !tokens.take("unchecked");
     if tokens.take("unattached") {
         eni.attachment = None;
@@ -352,7 +375,7 @@ fn mac(name: &str) -> Mac {
     Mac([0x02, a, b, c, d, e])
 }
 
-fn bare_eni(name: &str, subnet: &Subnet) -> Eni {
+pub(crate) fn bare_eni(name: &str, subnet: &Subnet) -> Eni {
     Eni {
         id: id(EniId::from_bits, "eni", name),
         owner: owner(),

@@ -1,5 +1,6 @@
 //! A [`Path`] for people: names, sentences and remedies, as JSON (serde) or as text (`Display`).
 
+mod outside;
 mod remedy;
 mod rule;
 mod text;

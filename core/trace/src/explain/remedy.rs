@@ -3,6 +3,7 @@
 //! The commands use the AWS CLI's own short forms (`--protocol --port --cidr`), which know IPv4 only; IPv6 is written
 //! with `--ip-permissions`.
 
+use super::outside;
 use crate::{Detail, Drop, DropReason, MissingPermission, Path, Resource, Stage, Step, Verdict};
 use gp_model::{Direction, InternetGateway, LAST_RULE_IPV4, NetworkAcl, NetworkAclId, RouteTableId, VpcId, World};
 use gp_wire::{FiveTuple, protocol};
@@ -22,7 +23,7 @@ const FIRST_EPHEMERAL_PORT: u16 = 1024;
 /// Distance of suggested network ACL rule numbers, as the user guide has it.
 const RULE_NUMBER_STEP: u32 = 100;
 
-fn remedy(sentence: impl Into<String>, command: impl Into<Option<String>>) -> Remedy {
+pub(super) fn remedy(sentence: impl Into<String>, command: impl Into<Option<String>>) -> Remedy {
     Remedy { sentence: sentence.into(), command: command.into() }
 }
 
@@ -35,16 +36,14 @@ pub(super) fn remedies(world: &World, path: &Path) -> Vec<Remedy> {
             missing.as_ref().map(|missing| permissions(path, missing)).unwrap_or_default()
         }
         (DropReason::NetworkAclEgress, Some(Resource::NetworkAcl { id, rule_number })) => {
-            vec![entry(world, (id, rule_number), Direction::Egress, &path.tuple())]
+            vec![entry(world, (id, rule_number), Direction::Egress, &path.translated())]
         }
         (DropReason::NetworkAclIngress, Some(Resource::NetworkAcl { id, rule_number })) => {
-            vec![entry(world, (id, rule_number), Direction::Ingress, &path.tuple())]
+            vec![entry(world, (id, rule_number), Direction::Ingress, &path.translated())]
         }
-        (DropReason::NoRoute, Some(Resource::RouteTable { id })) => vec![route(world, id, path.tuple().dst)],
-        (DropReason::Blackhole, Some(Resource::InternetGateway { .. })) => vec![gateway(world, path)],
-        (DropReason::NoPublicAddress, _) => {
-            vec![remedy("Only a source with a public address passes an internet gateway.", None)]
-        }
+        (DropReason::NoRoute, Some(Resource::RouteTable { id })) => vec![route(world, id, path.translated().dst)],
+        (DropReason::Blackhole, Some(_)) => vec![gateway(world, path)],
+        (reason, resource) if outside::knows(reason) => outside::remedies(world, path, reason, resource),
         (DropReason::EniNotAttached, Some(Resource::Eni { id })) => vec![attachment(world, id)],
         (DropReason::SourceCheck | DropReason::DestinationCheck, Some(Resource::Eni { id })) => {
             address_check(last_step(path), id)

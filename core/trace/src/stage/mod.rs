@@ -2,13 +2,16 @@
 
 pub(crate) mod deliver;
 pub(crate) mod destination_check;
+pub(crate) mod egress_only_gateway;
 pub(crate) mod internet_gateway;
 pub(crate) mod local_service;
+pub(crate) mod nat_gateway;
 pub(crate) mod network_acl;
 pub(crate) mod route;
 pub(crate) mod security_group;
 pub(crate) mod source_check;
 pub(crate) mod target;
+pub(crate) mod uplink;
 
 use serde::Serialize;
 
@@ -46,8 +49,14 @@ stages! {
     NetworkAclOut = "network-acl-out";
     /// The longest matching prefix of the subnet's route table names the target; inside a subnet no route is needed.
     Route = "route";
+    /// The NAT gateway gives connections from inside its own address and a free port.
+    NatGateway = "nat-gateway";
     /// The internet gateway exchanges private and public addresses.
     InternetGateway = "internet-gateway";
+    /// The egress-only internet gateway lets IPv6 connections out that are opened from inside.
+    EgressOnlyGateway = "egress-only-gateway";
+    /// The packet leaves the region, or comes in from outside with a source address of the outside.
+    Uplink = "uplink";
     /// The network ACL of the receiver's subnet judges what enters the subnet.
     NetworkAclIn = "network-acl-in";
     /// The receiver's ENI, with its source/destination check on, accepts only packets to its own addresses.

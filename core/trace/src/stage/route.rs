@@ -4,23 +4,47 @@
 
 use crate::journey::{Journey, Stop};
 use crate::{Detail, DropReason, Read, Resource, Stage, StepAction, TraceError, neighborhood};
-use gp_model::{PrefixListId, Route, RouteDestination, RouteTarget, Subnet};
+use gp_model::{PrefixListId, Route, RouteDestination, RouteTable, RouteTableId, RouteTarget, Subnet};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-pub(crate) fn check(journey: &mut Journey<'_>, subnet: &Subnet) -> Result<RouteTarget, Stop> {
+/// What a table says to an address, before it is judged.
+pub(crate) struct Found {
+    table: RouteTableId,
+    best: Option<(IpNet, RouteTarget)>,
+}
+
+impl Found {
+    pub(crate) fn target(&self) -> Option<RouteTarget> {
+        self.best.map(|(_, target)| target)
+    }
+}
+
+/// Asks the subnet's table.
+pub(crate) fn find(journey: &mut Journey<'_>, subnet: &Subnet, address: IpAddr) -> Result<Found, TraceError> {
+    // Which table it is, the subnet's own association says or else the VPC.
+    journey.vpc(subnet.vpc)?;
+    let world = journey.world;
+    let table = world.route_table_of(subnet).ok_or(TraceError::Dangling(Read::Subnet(subnet.id)))?;
+    Ok(find_in(journey, table, address))
+}
+
+/// Asks a table of a VPC that has been read.
+pub(crate) fn find_in(journey: &mut Journey<'_>, table: &RouteTable, address: IpAddr) -> Found {
+    journey.read(Read::RouteTable(table.id));
+    let routes = journey.world.routes(table);
+    Found { table: table.id, best: longest_match(journey, &routes, address) }
+}
+
+pub(crate) fn check(journey: &mut Journey<'_>, found: &Found) -> Result<RouteTarget, Stop> {
     let tuple = journey.tuple();
     for address in [tuple.src, tuple.dst] {
         if neighborhood::is_link_local(address) {
             return Err(journey.drop(Stage::Route, DropReason::NoRoute, None, Detail::LinkLocal(address)));
         }
     }
-    // Which table it is, the subnet's own association says or else the VPC; both have been read.
-    let world = journey.world;
-    let table = world.route_table_of(subnet).ok_or(TraceError::Dangling(Read::Subnet(subnet.id)))?;
-    journey.read(Read::RouteTable(table.id));
-    let resource = Some(Resource::RouteTable { id: table.id });
-    match longest_match(journey, &world.routes(table), tuple.dst) {
+    let resource = Some(Resource::RouteTable { id: found.table });
+    match found.best {
         Some((block, target)) => {
             journey.step(Stage::Route, StepAction::Forward, resource, Detail::RouteTo(block));
             Ok(target)

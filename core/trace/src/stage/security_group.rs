@@ -5,7 +5,8 @@
 use crate::journey::{Journey, Stop};
 use crate::traffic::{covers, covers_all_ports};
 use crate::{
-    Connection, Detail, DropReason, Effect, MissingPermission, Resource, Stage, StepAction, Tracker, neighborhood,
+    Connection, Detail, DropReason, Effect, Ingress, MissingPermission, Resource, Stage, StepAction, Tracker,
+    neighborhood,
 };
 use gp_model::{Direction, Eni, RulePeer, SecurityGroup, SecurityGroupRule, Subnet, TrafficMatch};
 use gp_wire::{FiveTuple, protocol};
@@ -26,9 +27,12 @@ pub(crate) fn check(journey: &mut Journey<'_>, eni: &Eni, subnet: &Subnet, direc
     };
     let tracked = !question.is_untracked()?;
     let tuple = question.tuple;
-    if tracked {
-        let connection = Connection { tuple, opened_by: direction, translated: None };
-        journey.effect(Effect::OpenConnection { tracker: Tracker::Eni(eni.id), connection });
+    let connection = Connection { tuple, opened_by: direction, translated: None };
+    let effect = Effect::OpenConnection { tracker: Tracker::Eni(eni.id), connection };
+    match (tracked, direction) {
+        (true, _) => journey.effect(effect),
+        (false, Direction::Egress) => journey.leave_untracked(effect),
+        (false, Direction::Ingress) => {}
     }
     let resource = Resource::SecurityGroupRule { id: rule.id, group: group.id };
     journey.step(stage, StepAction::Pass, Some(resource), Detail::RuleAllows { tracked });
@@ -62,10 +66,7 @@ fn tracked(journey: &mut Journey<'_>, eni: &Eni) -> Option<Detail> {
     if let Some(connection) = journey.find_connection(tracker) {
         return Some(Detail::ConnectionTracked { opened_by: connection.opened_by });
     }
-    let related = journey.related()?;
-    // Errors about different flows share one tuple.
-    journey.depends_on_more_than_the_tuple();
-    journey.connections.find(tracker, &related).map(|_| Detail::RelatedTo(related))
+    journey.find_related(tracker).map(|(related, _)| Detail::RelatedTo(related))
 }
 
 /// One packet before the groups of one ENI.
@@ -116,7 +117,8 @@ impl<'j, 'a, 'e> Question<'j, 'a, 'e> {
         }
     }
 
-    /// The ENI of the same VPC that holds the other end's private address.
+    /// The ENI of the same VPC that holds the other end's private address. Of what comes in it must be the ENI that sent
+    /// it: a rule that names a group means nothing behind a router (VPC user guide, "Security group referencing").
     fn peer_eni(&mut self) -> Option<&'a Eni> {
         if let Some(known) = self.peer_eni {
             return known;
@@ -126,6 +128,8 @@ impl<'j, 'a, 'e> Question<'j, 'a, 'e> {
         if let Some(eni) = found {
             journey.read(crate::Read::Eni(eni.id));
         }
+        let is_sender = |eni: &&Eni| journey.ingress == Ingress::Eni(eni.id);
+        let found = found.filter(|eni| self.direction == Direction::Egress || is_sender(eni));
         self.peer_eni = Some(found);
         found
     }

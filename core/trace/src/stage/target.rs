@@ -20,7 +20,7 @@ pub(crate) fn blackhole(world: &World, vpc: VpcId, target: RouteTarget, read: &m
             let gateway = world.egress_only_internet_gateway(id).filter(|gateway| gateway.vpc == vpc);
             gateway.is_none().then_some(Detail::TargetGone)
         }
-        RouteTarget::NatGateway(id) => nat_gateway(world, id, read),
+        RouteTarget::NatGateway(id) => nat_gateway(world, vpc, id, read),
         RouteTarget::NetworkInterface(id) => network_interface(world, vpc, id, read),
     }
 }
@@ -34,9 +34,9 @@ fn internet_gateway(world: &World, vpc: VpcId, id: InternetGatewayId, read: &mut
     }
 }
 
-fn nat_gateway(world: &World, id: NatGatewayId, read: &mut dyn FnMut(Read)) -> Option<Detail> {
+fn nat_gateway(world: &World, vpc: VpcId, id: NatGatewayId, read: &mut dyn FnMut(Read)) -> Option<Detail> {
     read(Read::NatGateway(id));
-    match world.nat_gateway(id).map(|gateway| gateway.state) {
+    match world.nat_gateway(id).filter(|gateway| gateway.vpc == vpc).map(|gateway| gateway.state) {
         Some(NatGatewayState::Available) => None,
         Some(NatGatewayState::Pending | NatGatewayState::Failed | NatGatewayState::Deleting) => {
             Some(Detail::TargetNotAvailable)
