@@ -6,7 +6,7 @@ note() { printf '    %s\n' "$*"; }
 die() { printf '\033[31m%s\033[0m\n' "$*" >&2; exit 1; }
 
 BASE_PACKAGES="clang gcc g++ libc6-dev iproute2 curl ca-certificates python3 python3-venv procps util-linux iputils-ping"
-TEST_PACKAGES="iperf3 tcpdump netcat-openbsd"
+TEST_PACKAGES="iperf3 tcpdump netcat-openbsd e2fsprogs qemu-system-x86"
 
 require_root() {
     [ "$(id -u)" = 0 ] || die "Groundplane makes namespaces and loads BPF programs: run this as root (sudo $0)."
@@ -29,6 +29,13 @@ install_packages() {
     # shellcheck disable=SC2086 # a list of words
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null \
         || die "apt-get install$missing failed"
+}
+
+# install_vm_image: what virtual machines boot from; unpacked, not installed. On a processor without it, tests of machines are skipped.
+install_vm_image() {
+    [ "$(uname -m)" = x86_64 ] || { note "Virtual machines: not on this processor"; return 0; }
+    note "Virtual machines: the guest's kernel and busybox"
+    tools/vm-image || die "tools/vm-image failed"
 }
 
 # install_python REQUIREMENTS: into .venv, once per content of the file.

@@ -187,6 +187,17 @@ impl Cgroups {
         Ok(())
     }
 
+    /// Moves a process with all its threads into the group.
+    ///
+    /// # Errors
+    /// When the group is not there or does not take it.
+    pub fn admit(&self, path: &str, pid: i32) -> Result<(), LinuxError> {
+        check_path(path)?;
+        { self.hierarchies() }
+            .into_iter()
+            .try_for_each(|hierarchy| write(&hierarchy.root().join(path), "cgroup.procs", &pid.to_string()))
+    }
+
     /// The processes in the group.
     pub fn processes(&self, path: &str) -> Vec<i32> {
         let text = fs::read_to_string(self.memory.root().join(path).join("cgroup.procs")).unwrap_or_default();

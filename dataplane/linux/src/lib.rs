@@ -20,6 +20,7 @@ pub mod mount;
 mod netlink;
 mod netns;
 mod packet;
+mod process;
 mod route;
 mod tap;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use guest::{
 pub use link::{LinkInfo, Links, Veth, VethSpec};
 pub use netns::NetNs;
 pub use packet::PacketSender;
+pub use process::{ProcessId, wait_end};
 pub use route::{FoundRoute, Route};
 pub use tap::Tap;
 pub use uplink::{OuterEnd, configure_outer_end, make_router, read_sysctl};

@@ -16,6 +16,9 @@ const TAP_MTU_MAX: u32 = 65_521;
 /// Frames that may wait for the reader.
 const TAP_QUEUE_PACKETS: u32 = 4096;
 
+/// Frames that may wait for a guest.
+const TX_QUEUE_PACKETS: u32 = 1000;
+
 /// An open TAP device. The descriptor does not block.
 #[derive(Debug)]
 pub struct Tap {
@@ -38,15 +41,51 @@ impl Tap {
             let fd = open_tun()?;
             attach(&fd, name)?;
             persist(&fd, name)?;
-            let links = Links::open_here()?;
-            let ifindex = links.link(name)?.ok_or_else(|| vanished(name))?.ifindex;
-            let mtu = mtu.min(TAP_MTU_MAX);
-            links.set_mtu(ifindex, mtu)?;
-            links.set_tx_queue(ifindex, TAP_QUEUE_PACKETS)?;
-            links.set_quiet(ifindex, name)?;
-            links.set_up(ifindex)?;
-            Ok(Self { fd, ifindex, mtu })
+            Self::set_up(fd, name, mtu, TAP_QUEUE_PACKETS, name)
         })?
+    }
+
+    /// Makes the persistent TAP `name` in `netns` for a virtual machine, or finds it, whoever has it open: with a header before each
+    /// frame in which checksums and segmentation are left to the other side. `alias` is a note on it. Returns its index.
+    ///
+    /// # Errors
+    /// [`LinuxError::Invalid`] where there is a link of that name with another note; otherwise when /dev/net/tun is missing or refuses.
+    pub fn ensure_for_guest(netns: &NetNs, name: &str, alias: &str, mtu: u32) -> Result<u32, LinuxError> {
+        check_name(name)?;
+        netns.run(|| match Links::open_here()?.link(name)? {
+            Some(link) if link.alias.as_deref() == Some(alias) => Ok(link.ifindex),
+            Some(_) => Err(LinuxError::Invalid(format!("there is another link {name}"))),
+            None => {
+                let fd = open_tun()?;
+                attach_as(&fd, name, Offload::ByHeader)?;
+                persist(&fd, name)?;
+                Ok(Self::set_up(fd, name, mtu, TX_QUEUE_PACKETS, alias)?.ifindex)
+            }
+        })?
+    }
+
+    /// Opens what [`Tap::ensure_for_guest`] has made, to be given to the machine.
+    ///
+    /// # Errors
+    /// `EBUSY` when another process has it open.
+    pub fn open_for_guest(netns: &NetNs, name: &str) -> Result<OwnedFd, LinuxError> {
+        check_name(name)?;
+        netns.run(|| {
+            let fd = open_tun()?;
+            attach_as(&fd, name, Offload::ByHeader)?;
+            Ok(fd)
+        })?
+    }
+
+    fn set_up(fd: OwnedFd, name: &str, mtu: u32, queue: u32, alias: &str) -> Result<Self, LinuxError> {
+        let links = Links::open_here()?;
+        let ifindex = links.link(name)?.ok_or_else(|| vanished(name))?.ifindex;
+        let mtu = mtu.min(TAP_MTU_MAX);
+        links.set_mtu(ifindex, mtu)?;
+        links.set_tx_queue(ifindex, queue)?;
+        links.set_quiet(ifindex, alias)?;
+        links.set_up(ifindex)?;
+        Ok(Self { fd, ifindex, mtu })
     }
 }
 
@@ -61,15 +100,29 @@ pub(crate) fn open_tun() -> Result<OwnedFd, LinuxError> {
     Ok(file.into())
 }
 
+/// Who completes checksums and cuts super-packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offload {
+    /// The kernel, before a frame is read.
+    None,
+    /// Whoever reads the frame: a header says what is left to do.
+    ByHeader,
+}
+
 /// Binds the descriptor to the TAP `name`, which is made if it isn't there.
 pub(crate) fn attach(fd: &OwnedFd, name: &str) -> Result<(), LinuxError> {
+    attach_as(fd, name, Offload::None)
+}
+
+fn attach_as(fd: &OwnedFd, name: &str, offload: Offload) -> Result<(), LinuxError> {
     // SAFETY: an all-zero ifreq is a valid value of this plain C struct.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     // The name was checked to leave room for the closing zero.
     for (slot, byte) in request.ifr_name.iter_mut().zip(name.bytes().take(libc::IFNAMSIZ - 1)) {
         *slot = byte as libc::c_char;
     }
-    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
+    let header = if offload == Offload::ByHeader { libc::IFF_VNET_HDR } else { 0 };
+    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI | header) as libc::c_short;
     // SAFETY: TUNSETIFF reads and writes one ifreq, which lives across the call.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })
         .context(|| format!("attach to the TAP {name}"))?;
@@ -106,5 +159,25 @@ mod tests {
         let sent = frame(9015);
         PacketSender::open(&netns).unwrap().send(ifindex, &sent).unwrap();
         assert_eq!(read_frame(&again.fd), sent);
+    }
+
+    #[test]
+    fn a_guests_tap_is_found_again_and_open_once() {
+        if !root_or_skip() {
+            return;
+        }
+        let netns = NetNs::new_unpinned().unwrap();
+        let links = Links::open(&netns).unwrap();
+        let ensure = |alias| Tap::ensure_for_guest(&netns, "gp-guest", alias, 9001);
+        let ifindex = ensure("eni-0123456789abcdef0").unwrap();
+        let open = Tap::open_for_guest(&netns, "gp-guest").unwrap();
+        assert_eq!(ensure("eni-0123456789abcdef0").unwrap(), ifindex);
+        assert!(matches!(ensure("eni-0123456789abcdef1"), Err(LinuxError::Invalid(_))));
+        let link = links.link("gp-guest").unwrap().unwrap();
+        assert_eq!((link.alias.as_deref(), link.mtu, link.is_up), (Some("eni-0123456789abcdef0"), 9001, true));
+        let taken = Tap::open_for_guest(&netns, "gp-guest").unwrap_err();
+        assert_eq!(taken.raw_os_error(), Some(libc::EBUSY));
+        assert!(links.remove_link("gp-guest").unwrap(), "it can be taken from who has it open");
+        drop(open);
     }
 }
