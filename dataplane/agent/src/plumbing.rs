@@ -2,9 +2,9 @@
 
 use crate::error::AgentError;
 use crate::guest::Seat;
-use gp_linux::{GuestAddress, GuestConfig, Links, NetNs, Veth, VethSpec, configure_guest};
+use gp_linux::{GuestAddress, GuestConfig, Links, NetNs, PolicyTable, Veth, VethSpec, configure_guest};
 use gp_maps::Fastpath;
-use gp_model::{Eni, EniId, InstanceId, Region, Subnet};
+use gp_model::{Eni, EniId, Instance, InstanceId, Region, Subnet};
 use gp_slowpath::{Engine, Now, Output, Port};
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,6 +12,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// MTU inside a VPC, in bytes (EC2 user guide, "Network MTU").
 pub const MTU: u16 = gp_services::VPC_MTU_BYTES;
+
+/// An instance with this tag set to `off` gets no policy routing: what its secondary ENIs are sent is answered by its
+/// primary one, which the VPC drops.
+pub const POLICY_ROUTING_TAG: &str = "groundplane:policy-routing";
+/// Routing tables and metrics of an interface, by its number (amazon-ec2-net-utils: `rule_base`, `metric_base`).
+const TABLE_BASE: u32 = 10_000;
+const METRIC_BASE: u32 = 512;
+const METRIC_STEP: u32 = 10;
+/// Device indexes are free per network card, interface names are not.
+const NUMBERS_PER_CARD: u32 = 100;
 
 /// What an ENI must look like on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,16 +34,21 @@ pub struct EniPlan {
     pub addresses: BTreeSet<(IpAddr, u8)>,
     /// The primary address comes first on the interface, so that it is the one the guest sends from.
     pub primary: Option<IpAddr>,
-    /// Next hops of the default routes; only the primary ENI has them.
+    /// Delegated ones, which the guest hands on: only its rules know them.
+    pub prefixes: BTreeSet<(IpAddr, u8)>,
+    pub subnet: Option<(Ipv4Addr, u8)>,
+    /// The subnet's router.
     pub gateway_ipv4: Option<Ipv4Addr>,
-    pub is_primary: bool,
+    /// 0 for the primary ENI, whose router takes what no other interface's rules claim.
+    pub number: u32,
+    pub policy_routing: bool,
 }
 
 impl EniPlan {
-    /// The plan of an attached ENI; `None` of one that isn't.
-    pub fn of(region: &Region, eni: &Eni, subnet: &Subnet) -> Option<Self> {
-        let attachment = eni.attachment.as_ref()?;
-        let is_primary = attachment.device_index == 0 && attachment.network_card_index == 0;
+    /// The plan of an ENI that is attached to this instance; `None` of one that isn't.
+    pub fn of(region: &Region, eni: &Eni, subnet: &Subnet, instance: &Instance) -> Option<Self> {
+        let attachment = eni.attachment.as_ref().filter(|attachment| attachment.instance == instance.id)?;
+        let number = attachment.network_card_index * NUMBERS_PER_CARD + attachment.device_index;
         let primary = eni.primary_ipv4().map(IpAddr::V4);
         let prefix_len = |address: IpAddr| match (address, subnet.cidr) {
             (IpAddr::V4(_), Some(cidr)) if Some(address) == primary => cidr.prefix_len(),
@@ -45,11 +60,42 @@ impl EniPlan {
             instance: attachment.instance,
             region: region.clone(),
             mac: eni.mac,
-            guest_name: format!("eth{}", attachment.device_index),
+            guest_name: format!("eth{number}"),
             addresses: eni.addresses().map(|address| (address, prefix_len(address))).collect(),
             primary,
-            gateway_ipv4: gp_trace::router_ipv4(subnet).filter(|_| is_primary),
-            is_primary,
+            prefixes: prefixes_of(eni),
+            subnet: subnet.cidr.map(|cidr| (cidr.network(), cidr.prefix_len())),
+            gateway_ipv4: gp_trace::router_ipv4(subnet),
+            number,
+            policy_routing: instance.tags.get(POLICY_ROUTING_TAG).is_none_or(|value| value != "off"),
+        })
+    }
+
+    fn has_ipv6(&self) -> bool {
+        self.addresses.iter().any(|(address, _)| address.is_ipv6())
+    }
+
+    fn table_id(&self) -> u32 {
+        TABLE_BASE + self.number
+    }
+
+    /// The primary ENI needs none: the main table is its.
+    fn policy(&self) -> Option<PolicyTable> {
+        if self.number == 0 || !self.policy_routing {
+            return None;
+        }
+        let source = match self.primary {
+            Some(IpAddr::V4(primary)) => Some(primary),
+            _ => None,
+        };
+        let whole = |address: IpAddr| (address, if address.is_ipv4() { 32 } else { 128 });
+        let addresses = self.addresses.iter().map(|(address, _)| whole(*address));
+        Some(PolicyTable {
+            id: self.table_id(),
+            subnet: self.subnet.zip(source).map(|((network, length), source)| (network, length, source)),
+            gateway_v4: self.gateway_ipv4.filter(|_| source.is_some()),
+            gateway_v6: self.has_ipv6().then_some(gp_trace::ROUTER_LINK_LOCAL),
+            sources: addresses.chain(self.prefixes.iter().copied()).collect(),
         })
     }
 
@@ -64,6 +110,11 @@ impl EniPlan {
         addresses.sort_by_key(|a| Some(a.address) != self.primary);
         addresses
     }
+}
+
+fn prefixes_of(eni: &Eni) -> BTreeSet<(IpAddr, u8)> {
+    let v4 = eni.ipv4_prefixes.iter().map(|prefix| (IpAddr::V4(prefix.network()), prefix.prefix_len()));
+    v4.chain(eni.ipv6_prefixes.iter().map(|prefix| (IpAddr::V6(prefix.network()), prefix.prefix_len()))).collect()
 }
 
 fn host_name(eni: EniId) -> String {
@@ -135,15 +186,17 @@ impl Plumbing {
 
     /// Addresses and routes of an ENI that is plugged.
     fn configure(&self, plan: &EniPlan, guest: &NetNs) -> Result<(), AgentError> {
-        let has_ipv6 = plan.addresses.iter().any(|(address, _)| address.is_ipv6());
+        let is_primary = plan.number == 0;
         configure_guest(
             guest,
             &GuestConfig {
                 ifname: &plan.guest_name,
                 mtu: MTU.into(),
                 addresses: &plan.guest_addresses(),
-                gateway_v4: plan.gateway_ipv4,
-                gateway_v6: (has_ipv6 && plan.is_primary).then_some(gp_trace::ROUTER_LINK_LOCAL),
+                metric: METRIC_BASE + METRIC_STEP * plan.number,
+                gateway_v4: plan.gateway_ipv4.filter(|_| is_primary),
+                gateway_v6: (plan.has_ipv6() && is_primary).then_some(gp_trace::ROUTER_LINK_LOCAL),
+                policy: plan.policy(),
             },
         )?;
         Ok(())
@@ -158,7 +211,23 @@ impl Plumbing {
         for &(address, prefix_len) in from.addresses.difference(&to.addresses) {
             gp_linux::remove_guest_address(guest, &from.guest_name, GuestAddress { address, prefix_len })?;
         }
+        if from.policy().is_some() && to.policy().is_none() {
+            gp_linux::remove_policy(guest, from.table_id())?;
+        }
         self.configure(to, guest)
+    }
+
+    /// Takes the ENI away from an instance that goes on running, and what was made for it inside.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn hot_unplug(&self, plan: &EniPlan, seat: &Seat) -> Result<(), AgentError> {
+        self.unplug_from(plan.eni, plan.instance)?;
+        let Seat::Netns(guest) = seat;
+        if plan.policy().is_some() {
+            gp_linux::remove_policy(guest, plan.table_id())?;
+        }
+        Ok(())
     }
 
     /// Takes the ENI away from an instance, if it is still plugged there.

@@ -320,10 +320,14 @@ fn ensure_enis(plumbing: &Plumbing, id: InstanceId, instance: &mut RunningInstan
     let wanted: BTreeSet<EniId> = plans.iter().map(|plan| plan.eni).collect();
     let gone: Vec<_> = instance.enis.keys().filter(|eni| !wanted.contains(eni)).copied().collect();
     for eni in gone {
-        if let Some(plan) = instance.enis.remove(&eni) {
-            instance.guest.unplugging(&plan);
-        }
-        if let Err(error) = plumbing.unplug_from(eni, id) {
+        let Some(plan) = instance.enis.remove(&eni) else { continue };
+        instance.guest.unplugging(&plan);
+        let removed = match instance.guest.seat(&plan) {
+            Ok(seat) => plumbing.hot_unplug(&plan, &seat),
+            // A guest that has ended meanwhile holds nothing any more.
+            Err(_) => plumbing.unplug_from(eni, id),
+        };
+        if let Err(error) = removed {
             error!(%eni, error = chain(&error), "the interface can't be removed");
         }
     }

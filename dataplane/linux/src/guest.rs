@@ -7,9 +7,9 @@ use crate::error::LinuxError;
 use crate::link::{Links, is_there, vanished};
 use crate::netlink::Mode;
 use crate::netns::{NetNs, write_sysctl};
+use crate::policy::{PolicyTable, ensure_policy, ensure_route};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
-use rtnetlink::packet_route::route::RouteMessage;
 use rtnetlink::{AddressMessageBuilder, RouteMessageBuilder};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -31,10 +31,14 @@ pub struct GuestConfig<'a> {
     pub mtu: u32,
     /// All addresses of the ENI, the primary first.
     pub addresses: &'a [GuestAddress],
+    /// Metric of all the interface's routes in the main table: the lowest interface wins.
+    pub metric: u32,
     /// Next hop of the IPv4 default route; none for a secondary ENI.
     pub gateway_v4: Option<Ipv4Addr>,
     /// Next hop of the IPv6 default route: the VPC router's link-local address.
     pub gateway_v6: Option<Ipv6Addr>,
+    /// A routing table of the interface's own.
+    pub policy: Option<PolicyTable>,
 }
 
 /// Makes the inside of `netns` so: loopback up, the interface up with its MTU, addresses and default routes.
@@ -53,7 +57,7 @@ pub fn add_guest_address(netns: &NetNs, ifname: &str, address: GuestAddress) -> 
     netns.run(|| {
         let links = Links::open_here()?;
         let link = links.link(ifname)?.ok_or_else(|| vanished(ifname))?;
-        add_address(&links, link.ifindex, address)
+        add_address(&links, link.ifindex, address, 0)
     })?
 }
 
@@ -65,7 +69,7 @@ pub fn remove_guest_address(netns: &NetNs, ifname: &str, address: GuestAddress) 
     netns.run(|| {
         let links = Links::open_here()?;
         let Some(link) = links.link(ifname)? else { return Ok(false) };
-        let message = RouteNetlinkMessage::DelAddress(address_message(link.ifindex, address)?);
+        let message = RouteNetlinkMessage::DelAddress(address_message(link.ifindex, address, 0)?);
         let what = || format!("remove {} from {ifname}", address.address);
         is_there(links.netlink().request(message, Mode::Existing, what).map(|_| ()))
     })?
@@ -99,13 +103,14 @@ fn configure_here(config: &GuestConfig<'_>) -> Result<(), LinuxError> {
     set_interface_sysctls(config)?;
     links.set_up(link.ifindex)?;
     for address in config.addresses {
-        add_address(&links, link.ifindex, *address)?;
+        add_address(&links, link.ifindex, *address, config.metric)?;
     }
     if let Some(gateway) = config.gateway_v4 {
         let route = RouteMessageBuilder::<Ipv4Addr>::new()
             .destination_prefix(Ipv4Addr::UNSPECIFIED, 0)
             .gateway(gateway)
             .output_interface(link.ifindex)
+            .priority(config.metric)
             .onlink();
         ensure_route(&links, route.build(), || format!("route the default by {gateway}"))?;
     }
@@ -113,15 +118,18 @@ fn configure_here(config: &GuestConfig<'_>) -> Result<(), LinuxError> {
         let route = RouteMessageBuilder::<Ipv6Addr>::new()
             .destination_prefix(Ipv6Addr::UNSPECIFIED, 0)
             .gateway(gateway)
-            .output_interface(link.ifindex);
+            .output_interface(link.ifindex)
+            .priority(config.metric);
         ensure_route(&links, route.build(), || format!("route the IPv6 default by {gateway}"))?;
     }
-    Ok(())
+    config.policy.as_ref().map_or(Ok(()), |table| ensure_policy(&links, link.ifindex, table))
 }
 
 fn set_interface_sysctls(config: &GuestConfig<'_>) -> Result<(), LinuxError> {
     // When the primary of a subnet goes, its secondaries must stay.
     write_sysctl(&format!("ipv4/conf/{}/promote_secondaries", config.ifname), "1")?;
+    // A namespace takes this over from the host. Loose, so that an answer by another interface is the VPC's to judge.
+    write_sysctl(&format!("ipv4/conf/{}/rp_filter", config.ifname), "2")?;
     let ipv6 = format!("ipv6/conf/{}", config.ifname);
     match write_sysctl(&format!("{ipv6}/accept_dad"), "0") {
         // A kernel without IPv6 matters only to those who want IPv6.
@@ -136,25 +144,22 @@ fn set_interface_sysctls(config: &GuestConfig<'_>) -> Result<(), LinuxError> {
     }
 }
 
-fn add_address(links: &Links, ifindex: u32, address: GuestAddress) -> Result<(), LinuxError> {
-    let message = RouteNetlinkMessage::NewAddress(address_message(ifindex, address)?);
+fn add_address(links: &Links, ifindex: u32, address: GuestAddress, metric: u32) -> Result<(), LinuxError> {
+    let message = RouteNetlinkMessage::NewAddress(address_message(ifindex, address, metric)?);
     let what = || format!("add {}/{}", address.address, address.prefix_len);
     links.netlink().request(message, Mode::Replace, what).map(|_| ())
-}
-
-fn ensure_route(links: &Links, route: RouteMessage, what: impl Fn() -> String) -> Result<(), LinuxError> {
-    links.netlink().request(RouteNetlinkMessage::NewRoute(route), Mode::Replace, what).map(|_| ())
 }
 
 fn address_message(
     ifindex: u32,
     GuestAddress { address, prefix_len }: GuestAddress,
+    metric: u32,
 ) -> Result<AddressMessage, LinuxError> {
     let bits = if address.is_ipv4() { 32 } else { 128 };
     if prefix_len > bits || address.is_multicast() || address.is_unspecified() {
         return Err(LinuxError::Invalid(format!("{address}/{prefix_len} can't be the address of an interface")));
     }
-    Ok(match address {
+    let mut message = match address {
         IpAddr::V4(v4) => AddressMessageBuilder::<Ipv4Addr>::new().index(ifindex).address(v4, prefix_len).build(),
         IpAddr::V6(v6) => {
             let mut message = AddressMessageBuilder::<Ipv6Addr>::new().index(ifindex).address(v6, prefix_len).build();
@@ -162,7 +167,12 @@ fn address_message(
             message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
             message
         }
-    })
+    };
+    if metric > 0 {
+        // Of the route to the prefix, which the kernel makes and removes with the address.
+        message.attributes.push(AddressAttribute::RoutePriority(metric));
+    }
+    Ok(message)
 }
 
 fn read_address(object: &RouteNetlinkMessage, ifindex: u32) -> Option<GuestAddress> {
@@ -214,8 +224,10 @@ mod tests {
             ifname: "eth0",
             mtu: 9001,
             addresses: &[address("10.0.1.10", 24), address("2001:db8::10", 64)],
+            metric: 512,
             gateway_v4: Some(Ipv4Addr::new(10, 0, 1, 1)),
             gateway_v6: Some("fe80:ec2::1".parse().unwrap()),
+            policy: None,
         };
         configure_guest(&guest, &config).unwrap();
         configure_guest(&guest, &config).unwrap();
@@ -238,19 +250,92 @@ mod tests {
     }
 
     #[test]
+    fn each_secondary_interface_looks_up_its_addresses_in_its_own_table() {
+        if !root_or_skip() {
+            return;
+        }
+        let (host, guest) = (NetNs::new_unpinned().unwrap(), NetNs::new_unpinned().unwrap());
+        let links = Links::open(&host).unwrap();
+        links
+            .ensure_veth(&VethSpec {
+                host_name: "h1",
+                host_mac: None,
+                guest_name: "eth1",
+                guest_netns: &guest,
+                guest_mac: [2, 0, 0, 0, 0, 9],
+                mtu: 9001,
+                alias: "eni-1",
+            })
+            .unwrap();
+        let show = |family: &str, what: &[&str]| {
+            let mut command = std::process::Command::new("ip");
+            command.arg(family).args(what);
+            let output = guest.run(|| command.output().unwrap()).unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let table = |sources: &[(&str, u8)]| PolicyTable {
+            id: 10001,
+            subnet: Some((Ipv4Addr::new(10, 0, 1, 0), 24, Ipv4Addr::new(10, 0, 1, 10))),
+            gateway_v4: Some(Ipv4Addr::new(10, 0, 1, 1)),
+            gateway_v6: Some("fe80:ec2::1".parse().unwrap()),
+            sources: sources.iter().map(|(text, length)| (text.parse().unwrap(), *length)).collect(),
+        };
+        let addresses = [address("10.0.1.10", 24), address("2001:db8::10", 128)];
+        let mut config = GuestConfig {
+            ifname: "eth1",
+            mtu: 9001,
+            addresses: &addresses,
+            metric: 522,
+            gateway_v4: None,
+            gateway_v6: None,
+            policy: Some(table(&[("10.0.1.10", 32), ("10.0.1.64", 28), ("2001:db8::10", 128)])),
+        };
+        configure_guest(&guest, &config).unwrap();
+        configure_guest(&guest, &config).unwrap();
+        let rules = show("-4", &["rule"]);
+        assert!(rules.contains("10001:\tfrom 10.0.1.10 lookup 10001"), "{rules}");
+        assert!(rules.contains("10001:\tfrom 10.0.1.64/28 lookup 10001"), "{rules}");
+        assert_eq!(rules.matches("lookup 10001").count(), 2);
+        let routes = show("-4", &["route", "show", "table", "10001"]);
+        assert!(routes.contains("default via 10.0.1.1 dev eth1"), "{routes}");
+        assert!(routes.contains("scope link src 10.0.1.10"), "{routes}");
+        let main = show("-4", &["route"]);
+        assert!(main.contains("10.0.1.0/24 dev eth1") && main.contains("metric 522"), "{main}");
+        assert!(!main.contains("default"), "{main}");
+        assert!(show("-6", &["rule"]).contains("from 2001:db8::10 lookup 10001"));
+        assert!(show("-6", &["route", "show", "table", "10001"]).contains("default via fe80:ec2::1 dev eth1"));
+
+        config.policy = Some(table(&[("10.0.1.10", 32)]));
+        configure_guest(&guest, &config).unwrap();
+        assert_eq!(show("-4", &["rule"]).matches("lookup 10001").count(), 1);
+        assert_eq!(show("-6", &["rule"]).matches("lookup 10001").count(), 0);
+        crate::remove_policy(&guest, 10001).unwrap();
+        crate::remove_policy(&guest, 10001).unwrap();
+        assert_eq!(show("-4", &["rule"]).matches("lookup 10001").count(), 0);
+    }
+
+    #[test]
     fn a_missing_interface_is_named() {
         if !root_or_skip() {
             return;
         }
         let guest = NetNs::new_unpinned().unwrap();
-        let config = GuestConfig { ifname: "eth7", mtu: 9001, addresses: &[], gateway_v4: None, gateway_v6: None };
+        let config = GuestConfig {
+            ifname: "eth7",
+            mtu: 9001,
+            addresses: &[],
+            metric: 0,
+            gateway_v4: None,
+            gateway_v6: None,
+            policy: None,
+        };
         assert!(configure_guest(&guest, &config).unwrap_err().to_string().contains("eth7"));
     }
 
     #[test]
     fn an_address_no_interface_can_have_is_refused() {
         for bad in [address("10.0.0.1", 33), address("2001:db8::1", 129), address("224.0.0.1", 24), address("::", 64)] {
-            assert!(matches!(address_message(1, bad), Err(LinuxError::Invalid(_))), "{bad:?}");
+            assert!(matches!(address_message(1, bad, 0), Err(LinuxError::Invalid(_))), "{bad:?}");
         }
     }
 }

@@ -21,6 +21,7 @@ mod netlink;
 mod netns;
 mod packet;
 mod process;
+mod policy;
 mod route;
 mod tap;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use link::{LinkInfo, Links, Veth, VethSpec};
 pub use netns::NetNs;
 pub use packet::PacketSender;
 pub use process::{ProcessId, wait_end};
+pub use policy::{PolicyTable, Prefix, remove_policy};
 pub use route::{FoundRoute, Route};
 pub use tap::Tap;
 pub use uplink::{OuterEnd, configure_outer_end, make_router, read_sysctl};
