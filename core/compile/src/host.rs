@@ -1,6 +1,6 @@
 //! What the region's server and a host's agent say to each other: plain values, so that neither knows the other.
 
-use gp_model::{Generation, InstanceId, Region, World};
+use gp_model::{EniAttachmentId, EniId, Generation, InstanceId, Region, World};
 use imbl::OrdMap;
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ pub enum HostReport {
     Applied { generation: Generation },
     /// An instance reached a state. `boot` is the one that the host was asked for.
     Instance { region: Region, instance: InstanceId, boot: u32, outcome: InstanceOutcome },
+    /// An ENI could not be given to an instance that runs. Told before the generation is that asked for it.
+    Unattached { region: Region, eni: EniId, attachment: EniAttachmentId, reason: String },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! Starting one instance: blocking work, done on worker threads.
 
 use crate::config::{AgentConfig, InstancePlace};
+use crate::eni_plan::EniPlan;
 use crate::error::AgentError;
 use crate::guest::{self, Guest};
-use crate::plumbing::{EniPlan, Plumbing};
+use crate::plumbing::Plumbing;
 use gp_model::{GuestKind, HostnameType, Instance, InstanceId, Region, World};
 use std::path::PathBuf;
 use std::sync::Arc;

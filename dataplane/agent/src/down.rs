@@ -3,7 +3,8 @@
 use crate::config::AgentConfig;
 use crate::error::AgentError;
 use crate::guest;
-use gp_linux::NetNs;
+use gp_linux::{Links, NetNs};
+use gp_model::EniId;
 use std::io::ErrorKind;
 
 /// Ends the instances and removes links, maps, mounts and the run directory. Disks and the store stay. Call when the
@@ -13,7 +14,8 @@ use std::io::ErrorKind;
 /// Something refuses to go; calling again goes on from there.
 pub fn down(config: &AgentConfig) -> Result<(), AgentError> {
     end_instances(config)?;
-    // Links and the TAP go with the namespace.
+    remove_links(config)?;
+    // What else is in the namespace goes with it, soon.
     NetNs::remove_pinned(&config.netns_pin())?;
     gp_linux::mount::remove_bpffs(&config.bpffs())?;
     match std::fs::remove_dir_all(&config.run_dir) {
@@ -22,6 +24,19 @@ pub fn down(config: &AgentConfig) -> Result<(), AgentError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Takes the ENIs' interfaces out of the namespaces that stay, before this returns.
+fn remove_links(config: &AgentConfig) -> Result<(), AgentError> {
+    // One that is not there holds none.
+    let Ok(netns) = NetNs::open(&config.netns_pin()) else { return Ok(()) };
+    let links = Links::open(&netns)?;
+    for link in links.list_links()? {
+        if link.alias.is_some_and(|alias| alias.parse::<EniId>().is_ok()) {
+            links.remove_link(&link.name)?;
+        }
+    }
+    Ok(())
 }
 
 fn end_instances(config: &AgentConfig) -> Result<(), AgentError> {

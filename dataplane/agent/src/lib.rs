@@ -8,11 +8,14 @@
 //! any moment it leaves flows and instances running, and the next process of the same name takes them over.
 
 mod boot;
+mod changed;
 mod config;
 mod down;
+mod eni_plan;
 mod error;
 mod guest;
 mod inquiry;
+mod live;
 mod plumbing;
 mod reconciler;
 

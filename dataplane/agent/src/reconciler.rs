@@ -4,10 +4,12 @@
 //! ending an instance happens on worker threads, and their outcome is reported when they are done.
 
 use crate::boot::{self, BootPlan};
+use crate::changed::{all_instances, changed_instances};
 use crate::config::AgentConfig;
 use crate::error::{AgentError, chain};
 use crate::guest::{self, Guest};
-use crate::plumbing::{EniPlan, Plumbing};
+use crate::live::{Outcome, RunningInstance};
+use crate::plumbing::Plumbing;
 use gp_compile::{HostReport, HostView, InstanceOutcome};
 use gp_model::{EniId, Generation, Instance, InstanceId, InstanceState, Region, World};
 use gp_slowpath::{Engine, Now};
@@ -32,12 +34,6 @@ enum Slot {
     Unended,
 }
 
-struct RunningInstance {
-    boot: u32,
-    guest: Arc<dyn Guest>,
-    enis: BTreeMap<EniId, EniPlan>,
-}
-
 /// What a worker has done.
 pub enum Done {
     Started {
@@ -55,6 +51,16 @@ pub enum Done {
     },
 }
 
+impl Done {
+    fn subject(&self) -> (Region, InstanceId) {
+        match self {
+            Self::Started { instance, region, .. } | Self::Ended { instance, region, .. } => {
+                (region.clone(), *instance)
+            }
+        }
+    }
+}
+
 pub struct Reconciler {
     config: AgentConfig,
     plumbing: Arc<Plumbing>,
@@ -64,7 +70,11 @@ pub struct Reconciler {
     runtime: tokio::runtime::Handle,
     slots: BTreeMap<InstanceId, Slot>,
     applied: Arc<AtomicU64>,
-    /// Something could not be made right; it is tried again soon.
+    /// The view of the last round: what has changed since is looked at, and nothing else.
+    last: Option<HostView>,
+    /// What a worker has done something to since the last round.
+    touched: BTreeSet<(Region, InstanceId)>,
+    /// Something could not be made right; all of it is tried again soon.
     is_behind: bool,
 }
 
@@ -78,7 +88,19 @@ impl Reconciler {
         applied: Arc<AtomicU64>,
     ) -> Self {
         let runtime = tokio::runtime::Handle::current();
-        Self { config, plumbing, engine, reports, done, runtime, slots: BTreeMap::new(), applied, is_behind: false }
+        Self {
+            config,
+            plumbing,
+            engine,
+            reports,
+            done,
+            runtime,
+            slots: BTreeMap::new(),
+            applied,
+            last: None,
+            touched: BTreeSet::new(),
+            is_behind: false,
+        }
     }
 
     /// Takes over what a former process of this name left running. Call before the first [`Reconciler::reconcile`].
@@ -135,21 +157,33 @@ impl Reconciler {
             }
         }
         info!(instance = %instance.id, "taken over");
-        Some(RunningInstance { boot, guest, enis })
+        Some(RunningInstance::new(boot, guest, enis))
     }
 
     /// Makes the host equal to the view and reports its generation as applied.
     pub fn reconcile(&mut self, view: &HostView) {
-        self.is_behind = false;
-        for (region, world) in &view.regions {
-            for instance in world.tables().instances.values() {
-                self.reconcile_instance(region, world, instance);
+        for (region, id) in self.concerned(view) {
+            let world = view.regions.get(&region);
+            match world.and_then(|world| Some((world, world.instance(id)?))) {
+                Some((world, instance)) => self.reconcile_instance(&region, world, instance),
+                None => self.end_stranger(view, id),
             }
         }
-        self.end_strangers(view);
+        self.last = Some(view.clone());
         self.engine.apply(view.clone(), Now::read());
         self.applied.store(view.generation.0, Ordering::Release);
         self.report(HostReport::Applied { generation: view.generation });
+    }
+
+    /// The instances that may not be as the view says: all of them at first and after a failure.
+    fn concerned(&mut self, view: &HostView) -> BTreeSet<(Region, InstanceId)> {
+        let mut concerned = std::mem::take(&mut self.touched);
+        let is_behind = std::mem::take(&mut self.is_behind);
+        match self.last.as_ref().filter(|_| !is_behind) {
+            Some(last) => concerned.extend(changed_instances(last, view)),
+            None => concerned.extend(all_instances(view)),
+        }
+        concerned
     }
 
     fn reconcile_instance(&mut self, region: &Region, world: &World, instance: &Instance) {
@@ -172,8 +206,13 @@ impl Reconciler {
             Some(Slot::Failed { boot }) if *boot != instance.boot => self.start_afresh(region, world, instance),
             Some(Slot::Running(running)) if running.boot != instance.boot => self.end(region, instance, None, false),
             Some(Slot::Running(running)) => {
-                let plumbing = self.plumbing.clone();
-                self.is_behind |= !ensure_enis(&plumbing, instance.id, running, boot::eni_plans(world, instance));
+                let Outcome { is_behind, unattached } =
+                    running.ensure_enis(&self.plumbing, boot::eni_plans(world, instance));
+                self.is_behind |= is_behind;
+                for (plan, reason) in unattached {
+                    let (eni, attachment) = (plan.eni, plan.attachment);
+                    self.report(HostReport::Unattached { region: region.clone(), eni, attachment, reason });
+                }
                 if instance.state == InstanceState::Pending {
                     self.report_instance(region, instance.id, instance.boot, InstanceOutcome::Running);
                 }
@@ -227,27 +266,36 @@ impl Reconciler {
         });
     }
 
-    /// Ends guests of instances that the view doesn't have any more.
-    fn end_strangers(&mut self, view: &HostView) {
-        let gone: Vec<_> = self.slots.keys().filter(|id| !is_known(view, **id)).copied().collect();
-        for id in gone {
-            let Some(Slot::Running(stranger)) = self.slots.remove(&id) else { continue };
-            stranger.enis.keys().for_each(|eni| self.unplug(*eni, id));
-            let place = self.config.instance(id);
-            self.runtime.spawn_blocking(move || {
-                if let Err(error) = guest::end(Some(&*stranger.guest), &place, true) {
-                    error!(instance = %id, error = chain(&error), "a forgotten instance can't be removed");
-                }
-            });
+    /// Ends the guest of an instance that the view doesn't have any more.
+    fn end_stranger(&mut self, view: &HostView, id: InstanceId) {
+        if is_known(view, id) {
+            return;
         }
+        let stranger = match self.slots.remove(&id) {
+            Some(Slot::Running(stranger)) => stranger,
+            // Once the worker is done, a further round comes here again.
+            Some(busy @ (Slot::Starting | Slot::Ending)) => {
+                self.slots.insert(id, busy);
+                return;
+            }
+            Some(Slot::Failed { .. } | Slot::Unended) | None => return,
+        };
+        stranger.enis.keys().for_each(|eni| self.unplug(*eni, id));
+        let place = self.config.instance(id);
+        self.runtime.spawn_blocking(move || {
+            if let Err(error) = guest::end(Some(&*stranger.guest), &place, true) {
+                error!(instance = %id, error = chain(&error), "a forgotten instance can't be removed");
+            }
+        });
     }
 
     /// Takes a worker's result. The caller reconciles again afterwards, since the world may have moved on meanwhile.
     pub fn finish(&mut self, done: Done) {
+        self.touched.insert(done.subject());
         match done {
             Done::Started { instance, region, plan, result: Ok(guest) } => {
                 let enis = plan.enis.iter().map(|eni| (eni.eni, eni.clone())).collect();
-                let slot = RunningInstance { boot: plan.boot, guest, enis };
+                let slot = RunningInstance::new(plan.boot, guest, enis);
                 self.slots.insert(instance, Slot::Running(Box::new(slot)));
                 info!(%instance, "running");
                 self.report_instance(&region, instance, plan.boot, InstanceOutcome::Running);
@@ -275,7 +323,8 @@ impl Reconciler {
     pub fn look_after(&mut self, view: &HostView) {
         let known = self.slots.len();
         self.slots.retain(|_, slot| !matches!(slot, Slot::Unended));
-        if self.is_behind || self.slots.len() < known {
+        self.is_behind |= self.slots.len() < known;
+        if self.is_behind {
             self.reconcile(view);
         }
         let ended: Vec<_> = self
@@ -312,47 +361,6 @@ impl Reconciler {
 
 fn is_known(view: &HostView, id: InstanceId) -> bool {
     view.regions.values().any(|world| world.instance(id).is_some())
-}
-
-/// Plugs, changes and unplugs what differs. Says whether all of it was done.
-fn ensure_enis(plumbing: &Plumbing, id: InstanceId, instance: &mut RunningInstance, plans: Vec<EniPlan>) -> bool {
-    let mut is_complete = true;
-    let wanted: BTreeSet<EniId> = plans.iter().map(|plan| plan.eni).collect();
-    let gone: Vec<_> = instance.enis.keys().filter(|eni| !wanted.contains(eni)).copied().collect();
-    for eni in gone {
-        let Some(plan) = instance.enis.remove(&eni) else { continue };
-        instance.guest.unplugging(&plan);
-        let removed = match instance.guest.seat(&plan) {
-            Ok(seat) => plumbing.hot_unplug(&plan, &seat),
-            // A guest that has ended meanwhile holds nothing any more.
-            Err(_) => plumbing.unplug_from(eni, id),
-        };
-        if let Err(error) = removed {
-            error!(%eni, error = chain(&error), "the interface can't be removed");
-        }
-    }
-    for plan in plans {
-        let current = instance.enis.get(&plan.eni);
-        if current == Some(&plan) {
-            continue;
-        }
-        let made = instance.guest.seat(&plan).and_then(|seat| match current {
-            Some(current) if current.guest_name == plan.guest_name => plumbing.change(current, &plan, &seat),
-            _ => plumbing.plug(&plan, &seat).and_then(|()| instance.guest.plugged(&plan)),
-        });
-        match made {
-            Ok(()) => drop(instance.enis.insert(plan.eni, plan)),
-            Err(error) => {
-                error!(eni = %plan.eni, error = chain(&error), "the interface can't be made right");
-                is_complete = false;
-                if !instance.enis.contains_key(&plan.eni) {
-                    // Half an interface is none: its packets might not meet the program.
-                    drop(plumbing.unplug_from(plan.eni, id));
-                }
-            }
-        }
-    }
-    is_complete
 }
 
 /// The newest generation that was applied.

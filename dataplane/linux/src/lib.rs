@@ -15,6 +15,7 @@ mod cgroup;
 pub mod doctor;
 mod error;
 mod guest;
+mod join;
 mod link;
 pub mod mount;
 mod netlink;
@@ -34,6 +35,7 @@ pub use error::LinuxError;
 pub use guest::{
     GuestAddress, GuestConfig, add_guest_address, configure_guest, list_guest_addresses, remove_guest_address,
 };
+pub use join::{ensure_joined, ensure_tap};
 pub use link::{LinkInfo, Links, Veth, VethSpec};
 pub use netns::NetNs;
 pub use packet::PacketSender;

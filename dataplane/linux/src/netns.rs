@@ -18,6 +18,9 @@ use std::thread;
 /// `NSFS_MAGIC` of linux/magic.h: the file system type of a pinned namespace.
 const NSFS_MAGIC: i64 = 0x6e73_6673;
 
+/// `NS_GET_NSTYPE` of linux/nsfs.h: answers with the flag of clone(2) that makes such a namespace.
+const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+
 /// An open network namespace.
 #[derive(Debug)]
 pub struct NetNs {
@@ -67,6 +70,11 @@ impl NetNs {
         let file = File::open(path).context(|| format!("open the network namespace {}", path.display()))?;
         if !is_nsfs(&file) {
             return Err(LinuxError::Invalid(format!("{} is not a namespace", path.display())));
+        }
+        // SAFETY: NS_GET_NSTYPE has no argument.
+        let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
+        if kind != libc::CLONE_NEWNET {
+            return Err(LinuxError::Invalid(format!("{} is a namespace, but not of a network", path.display())));
         }
         Ok(Self { fd: file.into() })
     }
@@ -235,5 +243,7 @@ mod tests {
     fn a_plain_file_is_not_a_namespace() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert!(matches!(NetNs::open(file.path()), Err(LinuxError::Invalid(_))));
+        let of_another_kind = Path::new("/proc/self/ns/uts");
+        assert!(matches!(NetNs::open(of_another_kind), Err(LinuxError::Invalid(_))));
     }
 }

@@ -129,7 +129,7 @@ fn attach_as(fd: &OwnedFd, name: &str, offload: Offload) -> Result<(), LinuxErro
     Ok(())
 }
 
-fn persist(fd: &OwnedFd, name: &str) -> Result<(), LinuxError> {
+pub(crate) fn persist(fd: &OwnedFd, name: &str) -> Result<(), LinuxError> {
     // SAFETY: TUNSETPERSIST takes a plain integer.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETPERSIST, 1 as libc::c_int) })
         .context(|| format!("keep the TAP {name}"))?;

@@ -59,10 +59,21 @@ pub enum GuestKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExternalGuest {
-    /// A network namespace, by its path.
-    Netns(String),
+    /// An interface in a network namespace.
+    Netns(ExternalNetns),
     /// A TAP device that is made with this name in the host's own namespace.
     Tap(String),
+}
+
+/// A network namespace that somebody else made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalNetns {
+    /// The file that names it.
+    pub path: String,
+    /// Of the first interface, where it is not to be `eth0`.
+    pub ifname: Option<String>,
+    /// Are addresses and routes set? Otherwise the interface is left bare.
+    pub is_configured: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

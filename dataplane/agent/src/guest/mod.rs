@@ -8,12 +8,13 @@
 //! instance's run directory. The network side is not a runner's affair: it says where an ENI's far end goes (its
 //! [`Seat`]), and is told when one has come or is about to go.
 
+mod external;
 mod sandbox;
 
 use crate::boot::BootPlan;
 use crate::config::InstancePlace;
+use crate::eni_plan::EniPlan;
 use crate::error::AgentError;
-use crate::plumbing::EniPlan;
 use gp_linux::{Cgroups, NetNs};
 use gp_model::GuestKind;
 use std::fmt::Debug;
@@ -29,9 +30,11 @@ const TERMINATE_GRACE: Duration = Duration::from_millis(200);
 /// Where the guest's end of an ENI goes.
 #[derive(Debug)]
 pub enum Seat {
-    /// An interface in a network namespace, whose addresses and routes are set from outside.
-    Netns(NetNs),
-    // TAPs come with the guests that have one.
+    /// An interface in a network namespace, whose addresses and routes are set from outside where `is_configured`.
+    Netns { netns: NetNs, is_configured: bool },
+    /// A TAP in a network namespace, of the ENI's name, for a machine to open. `alias` says whose it is. It is made when
+    /// the ENI is plugged and removed when it is taken from the running guest; the guest removes the rest at its end.
+    Tap { netns: NetNs, alias: String },
 }
 
 /// A guest that runs.
@@ -79,16 +82,15 @@ pub trait Runner: Send + Sync + Debug {
 }
 
 /// One of each kind, for what is asked of all.
-const RUNNERS: [&dyn Runner; 1] = [&sandbox::Sandboxes];
+const RUNNERS: [&dyn Runner; 2] = [&sandbox::Sandboxes, &external::Externals];
 
 /// # Errors
 /// This host has no such guests.
 pub fn runner_of(kind: &GuestKind) -> Result<&'static dyn Runner, AgentError> {
     match kind {
         GuestKind::Sandbox => Ok(&sandbox::Sandboxes),
-        GuestKind::Vm | GuestKind::External(_) => {
-            Err(AgentError::Guest("this host can't run instances of this kind".to_owned()))
-        }
+        GuestKind::External(_) => Ok(&external::Externals),
+        GuestKind::Vm => Err(AgentError::Guest("this host can't run virtual machines".to_owned())),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::{Guest, PlugAll, Runner, Seat};
 use crate::boot::BootPlan;
 use crate::config::InstancePlace;
+use crate::eni_plan::EniPlan;
 use crate::error::AgentError;
-use crate::plumbing::EniPlan;
 use gp_sandbox::{InstanceRunner, Running, SandboxRunner, SandboxSpec};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,9 @@ pub struct Sandboxes;
 
 impl Runner for Sandboxes {
     fn start(&self, boot: &BootPlan, plug: PlugAll<'_>) -> Result<Arc<dyn Guest>, AgentError> {
-        let running = SandboxRunner
-            .start(&spec(boot), &mut |netns| plug(&|_| Ok(Seat::Netns(netns.try_clone()?))).map_err(Into::into))?;
+        let running = SandboxRunner.start(&spec(boot), &mut |netns| {
+            plug(&|_| Ok(Seat::Netns { netns: netns.try_clone()?, is_configured: true })).map_err(Into::into)
+        })?;
         Ok(Arc::new(Sandbox(running)))
     }
 
@@ -57,7 +58,7 @@ impl Guest for Sandbox {
     }
 
     fn seat(&self, _eni: &EniPlan) -> Result<Seat, AgentError> {
-        Ok(Seat::Netns(self.0.netns()?))
+        Ok(Seat::Netns { netns: self.0.netns()?, is_configured: true })
     }
 
     fn stop(&self, grace: Duration) -> Result<(), AgentError> {
