@@ -30,6 +30,8 @@ pub fn listen(socket: &Path) -> std::io::Result<UnixListener> {
 pub fn agent_router(agent: Arc<Agent>) -> Router {
     Router::new()
         .route("/host", get(host))
+        .route("/counters", get(all_counters))
+        .route("/counters/{eni}", get(counters))
         .route("/why", post(why))
         .route("/instances/{id}/console", get(console))
         .with_state(agent)
@@ -43,6 +45,17 @@ fn refused(status: StatusCode, sentence: impl std::fmt::Display) -> (StatusCode,
 
 async fn host(State(agent): State<Arc<Agent>>) -> Json<Value> {
     Json(agent.status())
+}
+
+async fn all_counters(State(agent): State<Arc<Agent>>) -> Json<Vec<Value>> {
+    Json(agent.all_eni_counters())
+}
+
+async fn counters(
+    State(agent): State<Arc<Agent>>,
+    UrlPath(wanted): UrlPath<String>,
+) -> Result<Json<Vec<Value>>, (StatusCode, Json<Value>)> {
+    agent.eni_counters(&wanted).map(Json).map_err(|error| refused(StatusCode::NOT_FOUND, error))
 }
 
 #[derive(Deserialize)]

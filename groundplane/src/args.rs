@@ -60,6 +60,18 @@ pub enum Command {
         /// tcp/80, udp/53, icmp, or a protocol number.
         service: String,
     },
+    /// Give a free ENI to a namespace or a TAP that Groundplane didn't start, as an instance that the API shows.
+    Attach(AttachOptions),
+    /// Take back an ENI that was given away by 'attach'; its instance is terminated.
+    Detach {
+        /// eni-…
+        eni: String,
+    },
+    /// Show the allowances of ENIs, by the names of the ENA driver.
+    Counters {
+        /// ENI, instance, address or Name tag; all of this machine without.
+        eni: Option<String>,
+    },
     /// Take the tour, driven by the aws CLI.
     Demo,
 }
@@ -90,6 +102,28 @@ pub struct UpOptions {
     /// Go to the background once ready.
     #[arg(long)]
     pub detach: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("target").required(true).args(["netns", "tap"])))]
+pub struct AttachOptions {
+    /// eni-…
+    pub eni: String,
+    /// The file of a network namespace, or a name that 'ip netns' knows.
+    #[arg(long, value_name = "PATH")]
+    pub netns: Option<PathBuf>,
+    /// The interface's name in the namespace [default: eth0].
+    #[arg(long, requires = "netns")]
+    pub ifname: Option<String>,
+    /// Leave the interface without addresses and routes.
+    #[arg(long, requires = "netns")]
+    pub no_configure: bool,
+    /// A TAP device to make in this host's own namespace.
+    #[arg(long, value_name = "NAME")]
+    pub tap: Option<String>,
+    /// Of the instance; it limits ENIs and addresses.
+    #[arg(long, default_value = "m5.large")]
+    pub instance_type: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

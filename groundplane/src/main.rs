@@ -10,9 +10,10 @@ mod lock;
 mod up;
 
 use anyhow::Result;
-use args::{Arguments, Command};
+use args::{Arguments, AttachOptions, Command};
 use clap::Parser;
 use gp_cli::admin::AdminClient;
+use gp_cli::attach::Target;
 use gp_cli::{Output, place};
 use std::process::ExitCode;
 
@@ -46,7 +47,23 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             let reachable = gp_cli::why::run(&client, &from, &to, &service, output)?;
             return Ok(if reachable { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Command::Attach(options) => {
+            let (target, eni, kind) = target(options)?;
+            gp_cli::attach::attach(&client, &eni, target, &kind, output)?;
+        }
+        Command::Detach { eni } => gp_cli::attach::detach(&client, &eni, output)?,
+        Command::Counters { eni } => gp_cli::counters::run(&client, eni.as_deref(), output)?,
         Command::Demo => gp_cli::demo::run(&run_dir, &arguments.name)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn target(options: AttachOptions) -> Result<(Target, String, String)> {
+    let AttachOptions { eni, netns, ifname, no_configure, tap, instance_type } = options;
+    let target = match (netns, tap) {
+        (Some(path), None) => Target::Netns { path, ifname, is_configured: !no_configure },
+        (None, Some(name)) => Target::Tap(name),
+        _ => anyhow::bail!("give either --netns or --tap"),
+    };
+    Ok((target, eni, instance_type))
 }

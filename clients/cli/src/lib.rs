@@ -1,8 +1,10 @@
-//! The commands that only talk to a running Groundplane: `env`, `status`, `instances`, `logs`, `why` and `demo`.
+//! The commands that only talk to a running Groundplane: `env`, `status`, `attach`, `counters`, `logs`, `why`, `demo`.
 //!
 //! They speak HTTP over the admin socket in the run directory (root only) and never look into the store or the kernel.
 
 pub mod admin;
+pub mod attach;
+pub mod counters;
 pub mod demo;
 pub mod env;
 pub mod logs;

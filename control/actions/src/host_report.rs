@@ -7,7 +7,8 @@
 //! | stopped | pending, running | stopped or shutting-down, as the instance's shutdown behaviour says |
 //! | terminated | shutting-down | terminated, its ENIs deleted or free |
 //! | failed | pending, first boot | terminated, as a launch that fails on AWS |
-//! | failed | pending or running, later boot; stopping | stopped |
+//! | failed | pending or running, later boot; stopping | stopped; terminated where it is a stand-in |
+//! | unattached | the ENI attached | the ENI free |
 //!
 //! Anything else, and every report about another boot than the one asked for, is out of date and changes nothing.
 
@@ -15,11 +16,21 @@ use crate::instance::FIRST_BOOT;
 use crate::network_interface::elastic_ips_freed_with;
 use crate::trunk;
 use gp_compile::{HostReport, InstanceOutcome};
-use gp_model::{Change, Eni, Instance, InstanceState, RecordKey, StateReason, Timestamp, World};
+use gp_model::{
+    Change, Eni, EniAttachmentId, EniId, GuestKind, Instance, InstanceState, LastAttachment, RecordKey, StateReason,
+    Timestamp, World,
+};
+use std::sync::Arc;
 
 /// The changes to the region's world that follow from a report about it.
 pub fn plan_report(world: &World, report: &HostReport, now: Timestamp) -> Vec<Change> {
-    let HostReport::Instance { region, instance, boot, outcome } = report else { return Vec::new() };
+    let (region, instance, boot, outcome) = match report {
+        HostReport::Instance { region, instance, boot, outcome } => (region, instance, boot, outcome),
+        HostReport::Unattached { region, eni, attachment, .. } if *region == world.region => {
+            return detach(world, *eni, *attachment, now);
+        }
+        HostReport::Unattached { .. } | HostReport::Applied { .. } => return Vec::new(),
+    };
     let Some(before) = world.instance(*instance).filter(|i| *region == world.region && i.boot == *boot) else {
         return Vec::new();
     };
@@ -31,6 +42,15 @@ pub fn plan_report(world: &World, report: &HostReport, now: Timestamp) -> Vec<Ch
     let mut changes = if after.state == InstanceState::Terminated { release_enis(world, &after) } else { Vec::new() };
     changes.push(Change::Put(after.into()));
     changes
+}
+
+/// An attachment that came to nothing, unless it is over already.
+fn detach(world: &World, eni: EniId, attachment: EniAttachmentId, now: Timestamp) -> Vec<Change> {
+    let is_it = |eni: &&Arc<Eni>| eni.attachment.as_ref().is_some_and(|held| held.id == attachment);
+    let Some(eni) = world.eni(eni).filter(is_it) else { return Vec::new() };
+    let mut free = (**eni).clone();
+    free.last_attachment = free.attachment.take().map(|attachment| LastAttachment { attachment, detached_at: now });
+    vec![Change::Put(free.into())]
 }
 
 fn advance(instance: &mut Instance, outcome: &InstanceOutcome, now: Timestamp) {
@@ -47,12 +67,20 @@ fn advance(instance: &mut Instance, outcome: &InstanceOutcome, now: Timestamp) {
             instance.state_reason = Some(internal_error(reason));
             terminate(instance, now);
         }
+        (InstanceOutcome::Failed { reason }, Pending | Running) if is_stand_in(instance) => {
+            instance.state_reason = Some(internal_error(reason));
+            terminate(instance, now);
+        }
         (InstanceOutcome::Failed { reason }, Pending | Running | Stopping) => {
             instance.state_reason = Some(internal_error(reason));
             instance.state = Stopped;
         }
         _ => {}
     }
+}
+
+fn is_stand_in(instance: &Instance) -> bool {
+    matches!(instance.guest, GuestKind::External(_))
 }
 
 /// The instance ended by itself.

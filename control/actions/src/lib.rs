@@ -56,6 +56,7 @@ mod tests;
 
 pub use context::Context;
 pub use host_report::plan_report;
+pub use instance::{StandIn, plan_stand_in, plan_take_back};
 pub use place::{ZoneFacts, zones_of};
 pub use provision::plan_provision;
 pub use reset::{plan_expiry, plan_reset};

@@ -1,9 +1,12 @@
 //! What the machine's own operator may ask, across accounts. Only for a socket that nobody else can reach.
 
 use crate::engine::Engine;
+use crate::stand_in::{self, AttachRequest, Attached, DetachRequest, Detached};
 use axum::extract::State;
-use axum::routing::get;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
 use axum::{Json, Router};
+use gp_ec2::ApiError;
 use gp_model::{AccountId, EniId, Generation, Instance, InstanceId, Region, SubnetId, VpcId, World};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -11,7 +14,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub(crate) fn router(engine: Arc<Engine>) -> Router {
-    Router::new().route("/instances", get(instances)).route("/status", get(status)).with_state(engine)
+    Router::new()
+        .route("/instances", get(instances))
+        .route("/status", get(status))
+        .route("/attach", post(attach))
+        .route("/detach", post(detach))
+        .with_state(engine)
 }
 
 #[derive(Serialize)]
@@ -66,6 +74,20 @@ fn facts(world: &World, instance: &Instance) -> InstanceFacts {
         addresses: enis.iter().flat_map(|eni| eni.addresses.iter().copied()).collect(),
         enis,
     }
+}
+
+type Answer<T> = Result<Json<T>, (StatusCode, Json<serde_json::Value>)>;
+
+fn refused(error: ApiError) -> (StatusCode, Json<serde_json::Value>) {
+    (StatusCode::CONFLICT, Json(serde_json::json!({ "error": error.to_string() })))
+}
+
+async fn attach(State(engine): State<Arc<Engine>>, Json(request): Json<AttachRequest>) -> Answer<Attached> {
+    stand_in::attach(&engine, request).await.map(Json).map_err(refused)
+}
+
+async fn detach(State(engine): State<Arc<Engine>>, Json(request): Json<DetachRequest>) -> Answer<Detached> {
+    stand_in::detach(&engine, request).await.map(Json).map_err(refused)
 }
 
 #[derive(Serialize)]

@@ -6,9 +6,11 @@
 use crate::Settings;
 use crate::chance::{self, Randomness};
 use crate::counters::Counters;
+use crate::unattached::Unattached;
 use gp_actions::Caller;
+use gp_compile::HostReport;
 use gp_ec2::{ApiError, Reply, Request};
-use gp_model::{Change, Generation, Region, Transaction, World};
+use gp_model::{Change, EniAttachmentId, Generation, Record, Region, Transaction, World};
 use gp_store::{Commit, CommitError, Store};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
@@ -32,6 +34,7 @@ pub(crate) struct Engine {
     planning: Mutex<Randomness>,
     /// Why the store takes no more writes, once that has happened.
     store_failure: OnceLock<String>,
+    pub(crate) unattached: Unattached,
 }
 
 /// An answer to a request.
@@ -58,6 +61,7 @@ impl Engine {
             applied,
             planning: Mutex::new(Randomness),
             store_failure: OnceLock::new(),
+            unattached: Unattached::default(),
         }
     }
 
@@ -78,11 +82,15 @@ impl Engine {
             }
         }
         let plan = |world: &World, chance: &mut Randomness| {
-            self.plan(world, caller, request, chance).map(|plan| (plan.changes, plan.reply))
+            self.plan(world, caller, request, chance).map(|plan| {
+                let attachments = attachments_of(&plan.changes);
+                (plan.changes, (plan.reply, attachments))
+            })
         };
-        let (generation, reply) = self.change(&caller.region, plan).await?;
+        let (generation, (reply, attachments)) = self.change(&caller.region, plan).await?;
         // Also where nothing had to be changed: a repeated call may meet a change that is still on its way.
         let not_yet_applied = self.obeyed(generation).await.err();
+        self.check_attached(&caller.region, &attachments).await?;
         Ok(Answer { reply, not_yet_applied })
     }
 
@@ -123,6 +131,22 @@ impl Engine {
             }
         }
         Err(ApiError::unavailable("The region is changing too fast to add this change to it. Try again."))
+    }
+
+    /// Where the host could not give an ENI to its instance: takes the attachment back, and says why.
+    ///
+    /// # Errors
+    /// `IncorrectState` with the host's reason.
+    async fn check_attached(&self, region: &Region, attachments: &[EniAttachmentId]) -> Result<(), ApiError> {
+        let Some(report) = attachments.iter().find_map(|id| self.unattached.take(*id)) else { return Ok(()) };
+        let undone =
+            self.change(region, |world, _chance| Ok((gp_actions::plan_report(world, &report, chance::now()), ())));
+        let (generation, ()) = undone.await?;
+        // The host holds nothing of it: whether it has read that yet does not matter.
+        let _ = self.obeyed(generation).await;
+        let HostReport::Unattached { eni, reason, .. } = report else { return Ok(()) };
+        let message = format!("The host could not attach the network interface '{eni}': {reason}");
+        Err(ApiError::client("IncorrectState", message))
     }
 
     /// Plans and commits once, under the lock.
@@ -198,6 +222,15 @@ impl Engine {
         tracing::warn!(generation = generation.0, applied, "answering before the host has applied the change");
         Err(generation)
     }
+}
+
+/// The attachments that a transaction writes.
+fn attachments_of(changes: &[Change]) -> Vec<EniAttachmentId> {
+    let attachment = |change: &Change| match change {
+        Change::Put(Record::Eni(eni)) => eni.attachment.as_ref().map(|attachment| attachment.id),
+        _ => None,
+    };
+    changes.iter().filter_map(attachment).collect()
 }
 
 fn store_failed(reason: &str) -> ApiError {

@@ -27,6 +27,7 @@ pub(crate) fn publish(store: &watch::Receiver<Snapshot>, view: &watch::Sender<Ho
 
 /// Sorts reports. What is applied is known at once and never waits behind an outcome that is being stored.
 pub(crate) async fn take_reports(
+    engine: Arc<Engine>,
     mut reports: mpsc::Receiver<HostReport>,
     applied: watch::Sender<Option<Generation>>,
     outcomes: mpsc::UnboundedSender<HostReport>,
@@ -42,8 +43,10 @@ pub(crate) async fn take_reports(
                     newer
                 });
             }
-            // Unbounded, but for each instance there are as many as it has boots.
-            outcome @ HostReport::Instance { .. } => {
+            // Unbounded, but for each instance there are as many as it has boots, and for an attachment there is one.
+            outcome @ (HostReport::Instance { .. } | HostReport::Unattached { .. }) => {
+                // Before the generation is known as applied, so that whoever waits for that finds it.
+                engine.unattached.note(&outcome);
                 if outcomes.send(outcome).is_err() {
                     return;
                 }
@@ -59,7 +62,7 @@ pub(crate) async fn keep_outcomes(engine: Arc<Engine>, mut outcomes: mpsc::Unbou
         let mut by_region: BTreeMap<Region, Vec<HostReport>> = BTreeMap::new();
         for report in gathered.drain(..) {
             engine.counters.outcomes.add_one();
-            if let HostReport::Instance { region, .. } = &report {
+            if let HostReport::Instance { region, .. } | HostReport::Unattached { region, .. } = &report {
                 by_region.entry(region.clone()).or_default().push(report);
             }
         }

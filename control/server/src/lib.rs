@@ -30,6 +30,8 @@ mod http;
 mod keys;
 mod reset;
 mod settings;
+mod stand_in;
+mod unattached;
 
 pub use gp_actions::{QuotaError, Quotas, Settings as PlannerSettings};
 pub use http::NOT_YET_APPLIED;
@@ -66,7 +68,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(host::publish_views(watch, view_tx));
         let (outcomes_tx, outcomes) = mpsc::unbounded_channel();
-        tasks.spawn(host::take_reports(reports, applied_tx, outcomes_tx));
+        tasks.spawn(host::take_reports(engine.clone(), reports, applied_tx, outcomes_tx));
         tasks.spawn(host::keep_outcomes(engine.clone(), outcomes));
         tasks.spawn(expiry::run(engine.clone()));
         Self { engine, view, _tasks: tasks }
@@ -84,7 +86,7 @@ impl Server {
     }
 
     /// What the machine's own operator may ask, for a socket that only they can reach: `GET /instances`,
-    /// `GET /status`.
+    /// `GET /status`, `POST /attach`, `POST /detach`.
     pub fn admin_router(&self) -> axum::Router {
         admin::router(self.engine.clone())
     }

@@ -28,8 +28,8 @@ pub enum InquiryError {
 
 /// One end of a question.
 #[derive(Debug, Clone)]
-struct End {
-    eni: Arc<Eni>,
+pub(crate) struct End {
+    pub(crate) eni: Arc<Eni>,
     /// The address meant, where it isn't the ENI's first of the family in question.
     address: Option<IpAddr>,
 }
@@ -101,7 +101,7 @@ fn address_like(from: &Eni, to: &Eni) -> Option<IpAddr> {
 
 /// The end that a text names. `Ok(None)` is an address that no ENI holds. An address is looked for in the VPC of `near`,
 /// where that is given, since other VPCs may use it too.
-fn find(view: &HostView, wanted: &str, near: Option<&End>) -> Result<Option<End>, InquiryError> {
+pub(crate) fn find(view: &HostView, wanted: &str, near: Option<&End>) -> Result<Option<End>, InquiryError> {
     if let Ok(address) = wanted.parse::<IpAddr>() {
         return find_address(view, address, near.map(|end| end.eni.vpc));
     }

@@ -11,6 +11,7 @@ mod filters;
 mod metadata_options;
 mod modify;
 mod run;
+mod stand_in;
 mod state;
 mod status;
 mod user_data;
@@ -22,6 +23,7 @@ pub(crate) use describe::describe;
 pub(crate) use metadata_options::modify_metadata_options;
 pub(crate) use modify::{modify_attribute, reset_attribute};
 pub(crate) use run::run;
+pub use stand_in::{StandIn, plan_stand_in, plan_take_back};
 pub(crate) use state::{reboot, start, stop, terminate};
 pub(crate) use status::describe_status;
 

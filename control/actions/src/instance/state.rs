@@ -10,6 +10,7 @@
 //! An instance that is already where the call would take it stays, and the call succeeds. A list is all or nothing.
 
 use super::run::check_vcpus;
+use super::stand_in::check_ours;
 use crate::Context;
 use crate::context::refuse_unsupported;
 use gp_ec2::ApiError;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 pub(crate) fn start(ctx: &mut Context<'_>, request: &StartInstancesRequest) -> Result<StartInstancesResult, ApiError> {
     let instances = named(ctx, &request.instance_ids)?;
     for instance in &instances {
+        check_ours(instance, "StartInstances")?;
         if !matches!(instance.state, InstanceState::Pending | InstanceState::Running | InstanceState::Stopped) {
             return Err(wrong_state(instance, "started"));
         }
@@ -54,6 +56,7 @@ pub(crate) fn stop(ctx: &mut Context<'_>, request: &StopInstancesRequest) -> Res
         return Err(ApiError::client("UnsupportedHibernationConfiguration", message));
     }
     for instance in &instances {
+        check_ours(instance, "StopInstances")?;
         if !matches!(instance.state, InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped) {
             return Err(wrong_state(instance, "stopped"));
         }
@@ -74,6 +77,7 @@ pub(crate) fn stop(ctx: &mut Context<'_>, request: &StopInstancesRequest) -> Res
 /// `InvalidInstanceID.NotFound`, `IncorrectInstanceState`.
 pub(crate) fn reboot(ctx: &mut Context<'_>, request: &RebootInstancesRequest) -> Result<(), ApiError> {
     let instances = named(ctx, &request.instance_ids)?;
+    instances.iter().try_for_each(|instance| check_ours(instance, "RebootInstances"))?;
     if let Some(instance) = instances.iter().find(|instance| instance.state != InstanceState::Running) {
         return Err(wrong_state(instance, "rebooted"));
     }
@@ -140,7 +144,7 @@ pub(super) fn pending_reason() -> StateReason {
 }
 
 /// Notes on the instance that a caller ended it, and when.
-fn user_initiated(instance: &mut Instance, now: Timestamp) {
+pub(super) fn user_initiated(instance: &mut Instance, now: Timestamp) {
     let code = "Client.UserInitiatedShutdown";
     instance.state_reason =
         Some(StateReason { code: code.to_owned(), message: format!("{code}: User initiated shutdown") });

@@ -3,7 +3,7 @@
 use gp_agent::{Agent, AgentConfig};
 use gp_compile::{HostReport, HostView, InstanceOutcome};
 use gp_linux::NetNs;
-use gp_model::{Change, Generation, Instance, InstanceId, InstanceState};
+use gp_model::{Change, EniId, Generation, Instance, InstanceId, InstanceState};
 use gp_sandbox::Running;
 use gp_worlds::Scenario;
 use std::collections::BTreeMap;
@@ -29,6 +29,8 @@ pub struct Place {
     view: watch::Sender<HostView>,
     reports: mpsc::Receiver<HostReport>,
     outcomes: BTreeMap<(InstanceId, u32), InstanceOutcome>,
+    /// What running instances could not have, and why.
+    pub unattached: BTreeMap<EniId, String>,
     applied: Generation,
     generation: u64,
     agent: Option<Agent>,
@@ -64,6 +66,7 @@ impl Place {
             view: watch::Sender::new(HostView::default()),
             reports: mpsc::channel(1).1,
             outcomes: BTreeMap::new(),
+            unattached: BTreeMap::new(),
             applied: Generation(0),
             generation: 0,
             agent: None,
@@ -153,6 +156,7 @@ impl Place {
                 Ok(Some(HostReport::Instance { instance, boot, outcome, .. })) => {
                     self.outcomes.insert((instance, boot), outcome);
                 }
+                Ok(Some(HostReport::Unattached { eni, reason, .. })) => drop(self.unattached.insert(eni, reason)),
                 Ok(None) => panic!("the agent is gone while waiting for {what}"),
                 Err(_) => panic!("waited in vain for {what}; outcomes: {:?}", self.outcomes),
             }
