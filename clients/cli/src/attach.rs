@@ -33,7 +33,10 @@ pub fn attach(client: &AdminClient, eni: &str, target: Target, instance_type: &s
     let text = |key: &str| answer[key].as_str().unwrap_or("-").to_owned();
     let addresses: Vec<_> = answer["addresses"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     println!("instance     {}", text("instance"));
-    println!("{}", if is_tap { format!("tap          {}", text("ifname")) } else { format!("interface    {}", text("ifname")) });
+    println!(
+        "{}",
+        if is_tap { format!("tap          {}", text("ifname")) } else { format!("interface    {}", text("ifname")) }
+    );
     println!("mac          {}", text("mac"));
     println!("addresses    {}", addresses.join(" "));
     if is_tap {

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 /// `{"eni": …, "netns": {"path": …, "ifname": …, "is_configured": …}, "instance_type": …}`, or `"tap": NAME`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct AttachRequest {
-    eni: EniId,
+    eni: String,
     #[serde(flatten)]
     guest: ExternalGuest,
     instance_type: String,
@@ -21,7 +21,7 @@ pub(crate) struct AttachRequest {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct DetachRequest {
-    eni: EniId,
+    eni: String,
 }
 
 /// What the guest has to know.
@@ -48,6 +48,7 @@ pub(crate) struct Detached {
 /// The plan's, or the host's reason why not.
 pub(crate) async fn attach(engine: &Engine, request: AttachRequest) -> Result<Attached, ApiError> {
     let AttachRequest { eni, guest, instance_type } = request;
+    let eni = parse_id(&eni)?;
     let region = region_of(engine, eni)?;
     let wanted = StandIn { eni, guest, instance_type };
     let plan = |world: &World, chance: &mut Randomness| {
@@ -74,12 +75,18 @@ pub(crate) async fn attach(engine: &Engine, request: AttachRequest) -> Result<At
 /// # Errors
 /// The plan's; `Unavailable` if the host is too slow.
 pub(crate) async fn detach(engine: &Engine, request: DetachRequest) -> Result<Detached, ApiError> {
-    let eni = request.eni;
+    let eni = parse_id(&request.eni)?;
     let region = region_of(engine, eni)?;
     let plan = |world: &World, _chance: &mut Randomness| gp_actions::plan_take_back(world, eni, chance::now());
     let (_, instance) = engine.change(&region, plan).await?;
     wait_until(engine, &region, instance, |state| state == InstanceState::Terminated).await?;
     Ok(Detached { instance, eni })
+}
+
+fn parse_id(text: &str) -> Result<EniId, ApiError> {
+    text.parse().map_err(|error: gp_model::ParseIdError| {
+        ApiError::client("InvalidNetworkInterfaceId.Malformed", error.to_string())
+    })
 }
 
 fn region_of(engine: &Engine, eni: EniId) -> Result<Region, ApiError> {

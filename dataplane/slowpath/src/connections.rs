@@ -92,6 +92,8 @@ impl Tracked {
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionTable {
     by_eni: HashMap<EniId, HashMap<FiveTuple, Tracked>>,
+    /// Connections that found no room, while the ENI is here.
+    refused: HashMap<EniId, u64>,
 }
 
 /// The same for a tuple and its reverse.
@@ -128,7 +130,17 @@ impl ConnectionTable {
 
     /// Takes all connections of an ENI out.
     pub fn remove_eni(&mut self, eni: EniId) -> impl Iterator<Item = Tracked> + use<> {
+        self.refused.remove(&eni);
         self.by_eni.remove(&eni).into_iter().flat_map(HashMap::into_values)
+    }
+
+    /// Counts a connection that found no room.
+    pub fn refuse(&mut self, eni: EniId) {
+        *self.refused.entry(eni).or_default() += 1;
+    }
+
+    pub fn refused_of(&self, eni: EniId) -> u64 {
+        self.refused.get(&eni).copied().unwrap_or(0)
     }
 
     pub fn len_of(&self, eni: EniId) -> usize {

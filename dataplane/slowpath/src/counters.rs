@@ -1,6 +1,6 @@
 //! What the slow path counts, and the snapshot that status pages and metrics read.
 
-use gp_abi::DROP_COUNTERS;
+use gp_abi::{DROP_COUNTERS, EniState};
 use gp_trace::DropReason;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -18,6 +18,18 @@ pub struct Counters {
     pub connections: u64,
     #[serde(flatten)]
     pub totals: Totals,
+}
+
+/// What is counted for one ENI while it is on this host.
+#[derive(Debug, Clone, Copy)]
+pub struct EniCounters {
+    pub flows: usize,
+    pub connections: usize,
+    /// Further ones that would be tracked.
+    pub connections_free: usize,
+    /// First packets that were dropped since no further connection is tracked.
+    pub connections_refused: u64,
+    pub kernel: EniState,
 }
 
 /// What only ever grows.

@@ -1,13 +1,13 @@
 //! The engine: one state under one lock, and the kernel beside it.
 
 use crate::clock::Now;
-use crate::connections::ConnectionTable;
-use crate::counters::{Counters, DropTotals, Totals};
+use crate::connections::{ConnectionTable, PER_ENI_MAX};
+use crate::counters::{Counters, DropTotals, EniCounters, Totals};
 use crate::flows::FlowIndex;
 use crate::fragments::FragmentTable;
 use crate::kernel::{HostKernel, Kernel, KernelError};
 use crate::ports::{Port, Ports};
-use gp_abi::{EniState, FlowKey};
+use gp_abi::FlowKey;
 use gp_compile::{HostView, key_of};
 use gp_model::{EniId, Mac, World};
 use gp_trace::DropReason;
@@ -107,14 +107,17 @@ impl<K: Kernel> Engine<K> {
         })
     }
 
-    /// What the kernel counts for one ENI, and how many flows and connections it has.
-    pub fn eni_counters(&self, eni: EniId) -> Option<(EniState, usize, usize)> {
-        let (number, flows, connections) = self.work(Now::default(), |work| {
-            let port = work.state.ports.get(eni)?;
-            Some((port.number(), work.state.flows.len_of(port.number()), work.state.connections.len_of(eni)))
+    /// What is counted for one ENI, if it is here.
+    pub fn eni_counters(&self, eni: EniId) -> Option<EniCounters> {
+        let (number, flows, connections, connections_refused) = self.work(Now::default(), |work| {
+            let state = &work.state;
+            let number = state.ports.get(eni)?.number();
+            let connections = state.connections.len_of(eni);
+            Some((number, state.flows.len_of(number), connections, state.connections.refused_of(eni)))
         })?;
-        let state = self.kernel.eni(number).ok().flatten()?;
-        Some((state, flows, connections))
+        let kernel = self.kernel.eni(number).ok().flatten()?;
+        let connections_free = PER_ENI_MAX.saturating_sub(connections);
+        Some(EniCounters { flows, connections, connections_free, connections_refused, kernel })
     }
 }
 

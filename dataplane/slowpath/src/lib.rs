@@ -26,7 +26,7 @@ mod upcall;
 mod why;
 
 pub use clock::Now;
-pub use counters::{Counters, Totals};
+pub use counters::{Counters, EniCounters, Totals};
 pub use dropped::DroppedFlow;
 pub use engine::Engine;
 pub use gp_compile::Output;

@@ -156,9 +156,11 @@ impl<K: Kernel> Work<'_, K> {
     fn open_connections(&mut self, world: &World, path: &Path, packet: &Packet) -> Result<(), DropReason> {
         let full = |effect: &Effect| {
             let Effect::OpenConnection { tracker, .. } = effect;
-            matches!(tracker, Tracker::Eni(eni) if !self.state.connections.has_room(*eni))
+            let Tracker::Eni(eni) = tracker else { return None };
+            (!self.state.connections.has_room(*eni)).then_some(*eni)
         };
-        if path.effects().iter().any(full) {
+        if let Some(eni) = path.effects().iter().find_map(full) {
+            self.state.connections.refuse(eni);
             return Err(DropReason::ConnectionBudget);
         }
         for effect in path.effects() {

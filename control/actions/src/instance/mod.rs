@@ -31,6 +31,8 @@ pub(crate) use status::describe_status;
 pub(crate) const FIRST_BOOT: u32 = 1;
 
 #[cfg(test)]
+mod stand_in_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
