@@ -49,6 +49,7 @@ fn detach(world: &World, eni: EniId, attachment: EniAttachmentId, now: Timestamp
     let is_it = |eni: &&Arc<Eni>| eni.attachment.as_ref().is_some_and(|held| held.id == attachment);
     let Some(eni) = world.eni(eni).filter(is_it) else { return Vec::new() };
     let mut free = (**eni).clone();
+    free.primary_ipv6 = false;
     free.last_attachment = free.attachment.take().map(|attachment| LastAttachment { attachment, detached_at: now });
     vec![Change::Put(free.into())]
 }

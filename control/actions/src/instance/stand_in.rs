@@ -68,7 +68,7 @@ pub fn plan_stand_in(
         }),
         ..(*eni).clone()
     };
-    check_fits(kind, [&attached])?;
+    check_fits(world, kind, [&attached])?;
     let image = IMAGES.iter().find(|image| check_architecture(kind, image).is_ok());
     let image = image.ok_or_else(|| ApiError::internal(format!("no image runs on {}", kind.name)))?;
     let instance = Instance {
