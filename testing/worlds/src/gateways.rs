@@ -130,6 +130,7 @@ pub(crate) fn prefix_list(name: &str, tokens: &mut Tokens<'_>) -> Result<PrefixL
         address_family: if entries.iter().all(|entry| entry.block.addr().is_ipv4()) { "IPv4" } else { "IPv6" }.into(),
         max_entries: 10,
         versions: vec![PrefixListVersion { version: 1, entries }],
+        last_change: PrefixListChange::default(),
         tags: tags(name),
     })
 }
