@@ -1,7 +1,11 @@
 """Elastic network interfaces."""
 
+import ipaddress
+import random
+
 import pytest
-from conftest import REGION, refused
+from botocore.exceptions import ClientError
+from conftest import REGION, Groundplane, free_port, refused
 
 
 def create(account, subnet, **options):
@@ -134,3 +138,215 @@ def test_filters_know_wildcards_and_refuse_what_they_do_not_know(account):
     assert count("tag:Name", "x", "y") == 1 and count("tag-key", "Name") == 1 and count("availability-zone", REGION + "a") == 2
     unknown = refused(account.ec2.describe_network_interfaces, Filters=[{"Name": "colour", "Values": ["blue"]}])
     assert unknown == ("InvalidParameterValue", "The filter 'colour' is invalid")
+
+
+def test_reservations_of_a_subnet_steer_what_is_drawn(account):
+    vpc, subnet = account.network(subnet="10.0.1.0/26")
+    reserve = account.ec2.create_subnet_cidr_reservation
+    tags = [{"ResourceType": "subnet-cidr-reservation", "Tags": [{"Key": "for", "Value": "pods"}]}]
+    kept = reserve(SubnetId=subnet, Cidr="10.0.1.32/28", ReservationType="prefix", TagSpecifications=tags)["SubnetCidrReservation"]
+    assert kept["SubnetCidrReservationId"].startswith("scr-") and kept["OwnerId"] == account.number
+    assert kept["Tags"] == [{"Key": "for", "Value": "pods"}]
+    reserve(SubnetId=subnet, Cidr="10.0.1.16/28", ReservationType="explicit", Description="by hand")
+    assert refused(reserve, SubnetId=subnet, Cidr="10.0.2.0/28", ReservationType="prefix") == (
+        "InvalidParameterValue",
+        "Reservation CIDR should be within subnet CIDR block (10.0.1.0/26)",
+    )
+    assert refused(reserve, SubnetId=subnet, Cidr="10.0.1.16/29", ReservationType="prefix") == (
+        "InvalidParameterValue",
+        "Reservation CIDR 10.0.1.16/29 has overlap with existing reserved CIDR block",
+    )
+    listed = account.ec2.get_subnet_cidr_reservations(SubnetId=subnet)
+    assert {r["Cidr"] for r in listed["SubnetIpv4CidrReservations"]} == {"10.0.1.16/28", "10.0.1.32/28"}
+    assert listed["SubnetIpv6CidrReservations"] == []
+    eni = create(account, subnet, PrivateIpAddress="10.0.1.4", Ipv4PrefixCount=1)
+    assert eni["Ipv4Prefixes"] == [{"Ipv4Prefix": "10.0.1.32/28"}]
+    drawn = {int(create(account, subnet)["PrivateIpAddress"].split(".")[3]) for _ in range(26)}
+    assert drawn == {*range(5, 16), *range(48, 63)}
+    assert refused(account.ec2.create_network_interface, SubnetId=subnet)[0] == "InsufficientFreeAddressesInSubnet"
+    create(account, subnet, PrivateIpAddress="10.0.1.20")
+    gone = account.ec2.delete_subnet_cidr_reservation(SubnetCidrReservationId=kept["SubnetCidrReservationId"])
+    assert gone["DeletedSubnetCidrReservation"]["Cidr"] == "10.0.1.32/28"
+    again = refused(account.ec2.delete_subnet_cidr_reservation, SubnetCidrReservationId=kept["SubnetCidrReservationId"])
+    assert again[0] == "InvalidSubnetCidrReservationID.NotFound"
+
+
+def test_branches_hang_on_a_trunk(account):
+    vpc, subnet = account.network()
+    instance = account.run(subnet, None, InstanceType="m5.large")
+    trunk = create(account, subnet, InterfaceType="trunk")["NetworkInterfaceId"]
+    branch = create(account, subnet, InterfaceType="branch")["NetworkInterfaceId"]
+    ids = {"BranchInterfaceId": branch, "TrunkInterfaceId": trunk}
+    assert refused(account.ec2.associate_trunk_interface, **ids, VlanId=5)[0] == "IncorrectState"
+    account.ec2.attach_network_interface(NetworkInterfaceId=trunk, InstanceId=instance, DeviceIndex=1)
+    made = account.ec2.associate_trunk_interface(**ids, VlanId=5)["InterfaceAssociation"]
+    assert made["AssociationId"].startswith("trunk-assoc-")
+    assert (made["InterfaceProtocol"], made["VlanId"]) == ("VLAN", 5)
+    [listed] = account.ec2.describe_trunk_interface_associations()["InterfaceAssociations"]
+    assert listed == made
+    [shown] = account.ec2.describe_network_interfaces(NetworkInterfaceIds=[branch])["NetworkInterfaces"]
+    assert (shown["Status"], shown["InterfaceType"]) == ("associated", "branch") and "Attachment" not in shown
+    assert refused(account.ec2.delete_network_interface, NetworkInterfaceId=branch)[1].endswith("is currently in use.")
+    other = create(account, subnet, InterfaceType="branch")["NetworkInterfaceId"]
+    taken = refused(account.ec2.associate_trunk_interface, BranchInterfaceId=other, TrunkInterfaceId=trunk, VlanId=5)
+    assert taken[0] == "InvalidParameterValue"
+    gre = refused(account.ec2.associate_trunk_interface, BranchInterfaceId=other, TrunkInterfaceId=trunk, GreKey=5)
+    assert gre[0] == "UnsupportedOperation" and "GreKey" in gre[1]
+    assert refused(account.ec2.create_network_interface, SubnetId=subnet, InterfaceType="efa")[0] == "UnsupportedOperation"
+    assert account.ec2.disassociate_trunk_interface(AssociationId=made["AssociationId"])["Return"] is True
+    account.ec2.delete_network_interface(NetworkInterfaceId=branch)
+
+
+def test_prefixes_run_out_by_fragmentation_and_by_size(account):
+    vpc, subnet = account.network(subnet="10.0.1.0/26")
+    given = create(account, subnet, PrivateIpAddress="10.0.1.8", Ipv4Prefixes=[{"Ipv4Prefix": "10.0.1.16/28"}])
+    assert given["Ipv4Prefixes"] == [{"Ipv4Prefix": "10.0.1.16/28"}]
+    for address in ("10.0.1.40", "10.0.1.56"):
+        create(account, subnet, PrivateIpAddress=address)
+    eni = given["NetworkInterfaceId"]
+    assert refused(account.ec2.assign_private_ip_addresses, NetworkInterfaceId=eni, Ipv4PrefixCount=1) == (
+        "InsufficientCidrBlocks",
+        "The specified subnet does not have enough free cidr blocks to satisfy the request.",
+    )
+    account.ec2.assign_private_ip_addresses(NetworkInterfaceId=eni, SecondaryPrivateIpAddressCount=26)
+    assert refused(account.ec2.assign_private_ip_addresses, NetworkInterfaceId=eni, Ipv4PrefixCount=1) == (
+        "InvalidParameterValue",
+        "There aren't sufficient free Ipv4 addresses or prefixes",
+    )
+    account.ec2.unassign_private_ip_addresses(NetworkInterfaceId=eni, Ipv4Prefixes=["10.0.1.16/28"])
+    again = account.ec2.assign_private_ip_addresses(NetworkInterfaceId=eni, Ipv4PrefixCount=1)
+    assert again["AssignedIpv4Prefixes"] == [{"Ipv4Prefix": "10.0.1.16/28"}]
+
+
+def test_an_interface_of_another_vpc_is_attached_as_a_secondary_one(account):
+    _, here = account.network()
+    _, there = account.network()
+    instance, eni = account.run(here, None), create(account, there)["NetworkInterfaceId"]
+    answer = account.ec2.attach_network_interface(NetworkInterfaceId=eni, InstanceId=instance, DeviceIndex=1)
+    shown = account.instance(instance)
+    assert shown["SubnetId"] == here and {e["SubnetId"] for e in shown["NetworkInterfaces"]} == {here, there}
+    account.ec2.detach_network_interface(AttachmentId=answer["AttachmentId"], Force=True)
+    stranger = account.groundplane.account()
+    _, elsewhere = stranger.network()
+    foreign = create(stranger, elsewhere)["NetworkInterfaceId"]
+    across = refused(account.ec2.attach_network_interface, NetworkInterfaceId=foreign, InstanceId=instance, DeviceIndex=1)
+    assert across[0] == "InvalidNetworkInterfaceID.NotFound"
+    stranger.reset()
+
+
+def test_the_primary_ipv6_address_stays_until_the_interface_is_detached(account):
+    vpc, subnet = account.network()
+    account.ec2.associate_vpc_cidr_block(VpcId=vpc, AmazonProvidedIpv6CidrBlock=True)
+    [block] = account.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Ipv6CidrBlockAssociationSet"]
+    account.ec2.associate_subnet_cidr_block(SubnetId=subnet, Ipv6CidrBlock=block["Ipv6CidrBlock"].replace("/56", "/64"))
+    instance = account.run(subnet, None)
+    eni = create(account, subnet, Ipv6AddressCount=2, EnablePrimaryIpv6=True)
+    pinned = [a["Ipv6Address"] for a in eni["Ipv6Addresses"] if a["IsPrimaryIpv6"]]
+    assert pinned == [eni["Ipv6Addresses"][0]["Ipv6Address"]]
+    eni = eni["NetworkInterfaceId"]
+    unassign = {"NetworkInterfaceId": eni, "Ipv6Addresses": pinned}
+    assert refused(account.ec2.unassign_ipv6_addresses, **unassign)[0] == "InvalidParameterValue"
+    attached = account.ec2.attach_network_interface(NetworkInterfaceId=eni, InstanceId=instance, DeviceIndex=1)
+    account.ec2.detach_network_interface(AttachmentId=attached["AttachmentId"])
+    account.ec2.unassign_ipv6_addresses(**unassign)
+
+
+def test_a_client_token_makes_one_interface(account):
+    vpc, subnet = account.network()
+    first, second = (create(account, subnet, ClientToken="t") for _ in "ab")
+    assert first["NetworkInterfaceId"] == second["NetworkInterfaceId"]
+    other = refused(account.ec2.create_network_interface, SubnetId=subnet, ClientToken="t", Description="x")
+    assert other[0] == "IdempotentParameterMismatch"
+
+
+def test_quotas_are_set_on_the_command_line(tmp_path):
+    own = Groundplane(tmp_path, free_port(), "--quota", "enis=2", "--quota", "security-groups-per-eni=1").up()
+    try:
+        account = own.account()
+        vpc, subnet = account.network()
+        groups = [account.group(vpc, name) for name in "ab"]
+        many = refused(account.ec2.create_network_interface, SubnetId=subnet, Groups=groups)
+        assert many[0] == "SecurityGroupsPerInterfaceLimitExceeded"
+        for _ in range(2):
+            create(account, subnet)
+        assert refused(account.ec2.create_network_interface, SubnetId=subnet) == (
+            "NetworkInterfaceLimitExceeded",
+            "The maximum number of network interfaces has been reached.",
+        )
+    finally:
+        own.down()
+    for given, why in [("elephants=1", "there is no quota 'elephants'; there are: vpcs"), ("enis", "NAME=VALUE")]:
+        with pytest.raises(RuntimeError, match=why):
+            Groundplane(tmp_path, free_port(), "--quota", given).up()
+
+
+ACTIONS = ["create", "delete", "attach", "detach", "assign", "unassign", "move", "prefix", "stop", "start"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_walk_over_the_calls_breaks_what_is_shown(account, seed):
+    """Whatever is called in whatever order: addresses are held once, limits hold, both listings agree."""
+    chance = random.Random(seed)
+    vpc, near = account.network()
+    subnets = [near, account.subnet(vpc, "10.0.2.0/26"), account.subnet(vpc, "10.0.3.0/26", "b")]
+    instances = [account.run(near, None), account.run(near, None), account.run(subnets[1], None)]
+    done = 0
+    for _ in range(60):
+        enis = account.ec2.describe_network_interfaces()["NetworkInterfaces"]
+        eni, other = chance.choice(enis), chance.choice(enis)
+        try:
+            step(account, chance, eni, other, chance.choice(subnets), chance.choice(instances))
+            done += 1
+        except ClientError as error:
+            assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 400, error
+        check_what_is_shown(account)
+    assert done > 10, "most of it was refused"
+
+
+def step(account, chance, eni, other, subnet, instance):
+    id = eni["NetworkInterfaceId"]
+    address = chance.choice(other["PrivateIpAddresses"])["PrivateIpAddress"]
+    match chance.choice(ACTIONS):
+        case "create":
+            create(account, subnet, SecondaryPrivateIpAddressCount=chance.randrange(3))
+        case "delete":
+            account.ec2.delete_network_interface(NetworkInterfaceId=id)
+        case "attach":
+            account.ec2.attach_network_interface(NetworkInterfaceId=id, InstanceId=instance, DeviceIndex=chance.randrange(3))
+        case "detach":
+            attachment = eni.get("Attachment", {"AttachmentId": "eni-attach-0123456789abcdef0"})["AttachmentId"]
+            account.ec2.detach_network_interface(AttachmentId=attachment, Force=chance.random() < 0.5)
+        case "assign":
+            account.ec2.assign_private_ip_addresses(NetworkInterfaceId=id, SecondaryPrivateIpAddressCount=1)
+        case "unassign":
+            account.ec2.unassign_private_ip_addresses(NetworkInterfaceId=other["NetworkInterfaceId"], PrivateIpAddresses=[address])
+        case "move":
+            account.ec2.assign_private_ip_addresses(NetworkInterfaceId=id, PrivateIpAddresses=[address], AllowReassignment=True)
+        case "prefix":
+            account.ec2.assign_private_ip_addresses(NetworkInterfaceId=id, Ipv4PrefixCount=1)
+        case "stop":
+            account.ec2.stop_instances(InstanceIds=[instance])
+            account.wait(instance, "stopped")
+        case "start":
+            account.ec2.start_instances(InstanceIds=[instance])
+            account.wait(instance, "running")
+
+
+def check_what_is_shown(account):
+    enis = account.ec2.describe_network_interfaces()["NetworkInterfaces"]
+    held = [(e["VpcId"], a["PrivateIpAddress"]) for e in enis for a in e["PrivateIpAddresses"]]
+    assert len(held) == len(set(held)), "an address is held twice"
+    blocks = [ipaddress.ip_network(p["Ipv4Prefix"]) for e in enis for p in e.get("Ipv4Prefixes", [])]
+    assert len(blocks) == len(set(blocks)) and not any(ipaddress.ip_address(a) in b for _, a in held for b in blocks)
+    assert all([a["Primary"] for a in e["PrivateIpAddresses"]].count(True) == 1 for e in enis)
+    attached = {e["NetworkInterfaceId"]: e["Attachment"]["InstanceId"] for e in enis if "Attachment" in e}
+    assert all((e["Status"] == "in-use") == (e["NetworkInterfaceId"] in attached) for e in enis)
+    shown = {}
+    for reservation in account.ec2.describe_instances()["Reservations"]:
+        for instance in reservation["Instances"]:
+            places = [e["Attachment"]["DeviceIndex"] for e in instance["NetworkInterfaces"]]
+            assert 0 in places and len(places) == len(set(places)) <= 2, "a t3.micro has two"
+            for eni in instance["NetworkInterfaces"]:
+                shown[eni["NetworkInterfaceId"]] = instance["InstanceId"]
+                assert len(eni["PrivateIpAddresses"]) + len(eni.get("Ipv4Prefixes", [])) <= 2, "and two addresses on each"
+    assert shown == attached

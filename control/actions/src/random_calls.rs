@@ -39,7 +39,7 @@ fn form(world: &World, (kind, a, b, c): Call) -> String {
     if kind >= LISTS_AND_ROUTES {
         return list_or_route_form(world, (kind, a, b, c));
     }
-    match kind % 24 {
+    match kind % 25 {
         0 => format!("Action=CreateVpc&CidrBlock=10.{a}.0.0/{}&AmazonProvidedIpv6CidrBlock={}", b % 32, c % 2 == 0),
         1 => format!("Action=DeleteVpc&VpcId={}", vpc(a)),
         2 | 3 => format!("Action=CreateSubnet&VpcId={}&CidrBlock=10.{b}.{c}.0/{}", vpc(a), 20 + c % 10),
@@ -70,6 +70,11 @@ fn form(world: &World, (kind, a, b, c): Call) -> String {
         21 => {
             format!("Action=CreateTags&ResourceId.1={}&ResourceId.2={}&Tag.1.Key=k{b}&Tag.1.Value=v", vpc(a), rule(c))
         }
+        24 => format!(
+            "Action=CreateSubnetCidrReservation&SubnetId={}&Cidr=10.{b}.{c}.0/{}&ReservationType=explicit",
+            subnet(a),
+            24 + c % 9
+        ),
         22 => format!("Action=CreateNetworkInterface&SubnetId={}&SecurityGroupId.1={}", subnet(a), group(b)),
         _ => format!("Action=DeleteNetworkInterface&NetworkInterfaceId={}", pick(tables.enis.keys(), a)),
     }
@@ -184,6 +189,10 @@ fn check(world: &World) {
     }
     check_groups(world);
     check_lists(world);
+    for reservation in tables.subnet_cidr_reservations.values() {
+        let subnet = world.subnet(reservation.subnet).expect("a reservation goes with its subnet");
+        assert!(subnet.blocks().any(|block| block.contains(&reservation.cidr)), "{reservation:?}");
+    }
     for table in tables.route_tables.values() {
         let routes = world.routes(table);
         for (i, route) in routes.iter().enumerate() {

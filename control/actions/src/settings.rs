@@ -79,6 +79,8 @@ quotas! {
     security_groups_per_eni = 5, at most 16;
     /// `NetworkInterfaceLimitExceeded`.
     enis = 5000;
+    /// `NetworkAddressUsageLimitExceeded`.
+    network_address_units_per_vpc = 64_000, at most 256_000;
     /// `TagLimitExceeded`.
     tags_per_resource = 50;
     /// `VcpuLimitExceeded`; virtual CPUs of the instances that run.

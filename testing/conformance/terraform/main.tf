@@ -65,6 +65,13 @@ resource "aws_subnet" "b" {
   tags              = { tier = "back" }
 }
 
+resource "aws_ec2_subnet_cidr_reservation" "by_hand" {
+  subnet_id        = aws_subnet.a.id
+  cidr_block       = "10.20.1.192/28"
+  reservation_type = "explicit"
+  description      = "for addresses that are named"
+}
+
 resource "aws_route_table" "own" {
   vpc_id = aws_vpc.main.id
 }

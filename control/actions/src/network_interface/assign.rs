@@ -5,7 +5,7 @@ use super::limits::{AddressLimits, ipv4_slots, ipv6_slots};
 use super::managed::check_changeable;
 use super::new_eni::prefixes;
 use super::pool::{Pool, check_range};
-use super::{AddressFault, elastic_ip};
+use super::{AddressFault, elastic_ip, usage};
 use crate::Context;
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{
@@ -54,6 +54,7 @@ pub(crate) fn assign_private_ip_addresses(
         }
         eni.ipv4_prefixes.extend(&blocks);
     });
+    usage::check(ctx, eni.vpc)?;
     let shape = |net: &Ipv4Net| Ipv4PrefixSpecification { ipv4_prefix: Some(net.to_string()) };
     let address = |a: &Ipv4Addr| AssignedPrivateIpAddress { private_ip_address: Some(a.to_string()) };
     Ok(AssignPrivateIpAddressesResult {

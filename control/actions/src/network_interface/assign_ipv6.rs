@@ -1,12 +1,12 @@
 //! AssignIpv6Addresses and UnassignIpv6Addresses.
 
-use super::AddressFault;
 use super::address_request::{Wanted, parse_addresses, parse_ipv6_prefixes};
 use super::assign::not_assigned;
 use super::limits::{AddressLimits, ipv4_slots, ipv6_slots};
 use super::managed::check_changeable;
 use super::new_eni::prefixes;
 use super::pool::Pool;
+use super::{AddressFault, usage};
 use crate::Context;
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{
@@ -37,6 +37,7 @@ pub(crate) fn assign_ipv6_addresses(
         eni.ipv6.extend(&addresses);
         eni.ipv6_prefixes.extend(&blocks);
     });
+    usage::check(ctx, eni.vpc)?;
     Ok(AssignIpv6AddressesResult {
         assigned_ipv6_addresses: addresses.iter().map(ToString::to_string).collect(),
         assigned_ipv6_prefixes: blocks.iter().map(ToString::to_string).collect(),

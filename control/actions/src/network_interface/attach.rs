@@ -3,7 +3,7 @@
 //! The rules (EC2 user guide, "Network interface attachments"): same zone, a free device index, room for one more by
 //! the instance type. The VPC may be another one than the instance's.
 
-use super::{check_fits, managed};
+use super::{check_fits, managed, usage};
 use crate::context::refuse_unsupported;
 use crate::{Context, trunk};
 use gp_ec2::ApiError;
@@ -47,7 +47,9 @@ pub(crate) fn attach(
     };
     let attached = Eni { attachment: Some(attachment.clone()), ..(*eni).clone() };
     check_room(ctx, &instance, &attached)?;
+    let vpc = attached.vpc;
     ctx.put(attached);
+    usage::check(ctx, vpc)?;
     Ok(AttachNetworkInterfaceResult {
         attachment_id: Some(attachment.id.to_string()),
         network_card_index: Some(network_card_index.into()),

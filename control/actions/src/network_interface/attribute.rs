@@ -56,11 +56,11 @@ pub(crate) fn modify_attribute(
     ])?;
     refuse_public_address("AssociatePublicIpAddress", request.associate_public_ip_address)?;
     check_one_attribute(request)?;
-    if request.groups.is_empty() || !may_set_groups(&eni) {
-        check_changeable(&eni)?;
-    }
     if let Some(changes) = request.attachment.as_ref() {
         check_attachment_id(changes.attachment_id.as_deref().unwrap_or_default())?;
+    }
+    if request.groups.is_empty() || !may_set_groups(&eni) {
+        check_changeable(&eni)?;
     }
     let mut edited = (*eni).clone();
     if let Some(description) = request.description.as_ref() {

@@ -198,12 +198,15 @@ fn detach_or_modify_of_a_services_attachment() {
     let eni = service_eni(&mut net, "network_load_balancer", &[]).to_string();
     let attachment = net.attachment_of(&eni);
     assert!(attachment.starts_with("ela-attach-"));
+    let words = "OperationNotPermitted: You are not allowed to manage 'ela-attach' attachments.";
+    net.row(&format!("Action=DetachNetworkInterface&AttachmentId={attachment}"), words);
+    let modify = format!("Action=ModifyNetworkInterfaceAttribute&NetworkInterfaceId={eni}");
+    let delete = format!("{modify}&Attachment.AttachmentId={attachment}&Attachment.DeleteOnTermination=true");
+    net.row(&delete, words);
     net.row(
-        &format!("Action=DetachNetworkInterface&AttachmentId={attachment}"),
-        "OperationNotPermitted: You are not allowed to manage 'ela-attach' attachments.",
+        &format!("{modify}&Description.Value=x"),
+        "AuthFailure: You do not have permission to access the specified resource.",
     );
-    let modify = format!("Action=ModifyNetworkInterfaceAttribute&NetworkInterfaceId={eni}&Description.Value=x");
-    net.row(&modify, "AuthFailure: You do not have permission to access the specified resource.");
 }
 
 #[test]
@@ -352,6 +355,34 @@ fn create_beyond_the_quota() {
     let words = "NetworkInterfaceLimitExceeded: The maximum number of network interfaces has been reached.";
     net.row(&net.create_form(""), words);
     net.row(&net.launch_form("t3.micro", ""), words);
+}
+
+#[test]
+fn what_takes_up_more_of_a_vpc_than_its_quota() {
+    let mut net = Net::new();
+    net.lab.settings.quotas = crate::Quotas::with(["network-address-units-per-vpc=12"]).unwrap();
+    let instance = net.running("t3.micro");
+    let eni = net.lab.get(&net.create_form("&SecondaryPrivateIpAddressCount=2"), "networkInterfaceId");
+    service_eni(&mut net, "nat_gateway", &[]);
+    // 1 of the instance, 3 of the ENI, 6 of the service.
+    let assign = format!("Action=AssignPrivateIpAddresses&NetworkInterfaceId={eni}");
+    let words = format!(
+        "NetworkAddressUsageLimitExceeded: The VPC '{}' has reached its limit of 12 network address units.",
+        net.vpc
+    );
+    net.row(&net.create_form("&SecondaryPrivateIpAddressCount=2"), &words);
+    net.row(&format!("{assign}&SecondaryPrivateIpAddressCount=3"), &words);
+    net.row(
+        &net.launch_form("t3.micro", "").replace("MaxCount=1", "MaxCount=3").replace("MinCount=1", "MinCount=3"),
+        &words,
+    );
+    net.lab.xml(&format!("Action=UnassignPrivateIpAddresses&NetworkInterfaceId={eni}&PrivateIpAddress.1={}", {
+        let eni = net.lab.world.eni(eni.parse().unwrap()).unwrap();
+        eni.private_ipv4[2]
+    }));
+    net.new_eni();
+    net.lab.settings.quotas = crate::Quotas::with(["network-address-units-per-vpc=10"]).unwrap();
+    net.row(&attach_form(&eni, &instance, 1), &words.replace("12", "10"));
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod limits;
 pub(crate) mod managed;
 mod new_eni;
 mod pool;
+mod usage;
 mod view;
 
 #[cfg_attr(not(test), allow(unused_imports, reason = "what services that add addresses ask with"))]

@@ -1,7 +1,7 @@
 //! Makes an ENI: the part that CreateNetworkInterface and RunInstances share.
 
 use super::pool::Pool;
-use super::{AddressFault, AddressLimits, AddressRequest};
+use super::{AddressFault, AddressLimits, AddressRequest, usage};
 use crate::network_interface::address_request::Wanted;
 use crate::{Context, lookup};
 use gp_ec2::{ApiError, shapes};
@@ -88,7 +88,7 @@ impl NewEni {
     /// Makes the ENI, not attached, and puts it into the plan.
     ///
     /// # Errors
-    /// Where an address can't be had, the limits or the account's quota forbid it.
+    /// Where an address can't be had, the limits or the account's or the VPC's quota forbid it.
     pub(crate) fn create(self, ctx: &mut Context<'_>, limits: AddressLimits) -> Result<Eni, NewEniError> {
         check_quota(ctx)?;
         let addresses = self.addresses_in_full()?;
@@ -136,6 +136,7 @@ impl NewEni {
             check_primary_ipv6(&eni)?;
         }
         ctx.put(eni.clone());
+        usage::check(ctx, eni.vpc)?;
         Ok(eni)
     }
 
