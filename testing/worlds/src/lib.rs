@@ -15,6 +15,7 @@
 
 mod connections;
 mod gateways;
+pub mod matrix;
 mod packet;
 pub mod random;
 mod rng;
