@@ -42,13 +42,17 @@ def isolated():
 
 
 class Groundplane:
-    """One `groundplane up`, by name, with its own run and data directories."""
+    """One `groundplane up`, by name, with its own run and data directories.
 
-    def __init__(self, directory, port, *options):
+    Only one at a time can have the public addresses of a namespace: the others do without an uplink.
+    """
+
+    def __init__(self, directory, port, *options, uplink=()):
         self.name = "test-" + uuid.uuid4().hex[:8]
         self.directory = Path(directory)
         self.endpoint = f"http://127.0.0.1:{port}"
         self.options = ["--listen", f"127.0.0.1:{port}", "--data-dir", str(self.directory / "data"), *options]
+        self.options += ["--no-uplink"] if uplink == () else uplink
         # Short, since unix socket paths are limited to 107 bytes.
         self.run_dir = Path("/run/gp-test") / self.name
         self.environment = {**os.environ, "GROUNDPLANE_RUN_DIR": str(self.run_dir), "GROUNDPLANE_NAME": self.name}
@@ -263,7 +267,7 @@ def free_port():
 
 @pytest.fixture(scope="session")
 def groundplane(tmp_path_factory):
-    running = Groundplane(tmp_path_factory.mktemp("gp"), free_port()).up()
+    running = Groundplane(tmp_path_factory.mktemp("gp"), free_port(), uplink=[]).up()
     yield running
     running.down()
 

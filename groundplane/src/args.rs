@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::uplink::UplinkOptions;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,7 +30,13 @@ pub enum Command {
         purge: bool,
     },
     /// Check whether this machine can enforce what Groundplane promises.
-    Doctor,
+    Doctor {
+        /// The region of calls that name none.
+        #[arg(long, default_value = "us-east-1", env = "GROUNDPLANE_REGION")]
+        region: String,
+        #[command(flatten)]
+        uplink: UplinkOptions,
+    },
     /// Print shell lines that point the AWS tools here: eval "$(groundplane env)".
     Env {
         /// The account to act as: 12 digits.
@@ -99,6 +106,8 @@ pub struct UpOptions {
     /// Raise or lower a quota, as in --quota enis=10000; may be repeated. The names are in docs/quotas.md.
     #[arg(long = "quota", value_name = "NAME=VALUE")]
     pub quotas: Vec<String>,
+    #[command(flatten)]
+    pub uplink: UplinkOptions,
     /// Go to the background once ready.
     #[arg(long)]
     pub detach: bool,

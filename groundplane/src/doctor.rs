@@ -1,14 +1,16 @@
 //! `groundplane doctor`: the check list that `up` insists on.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use gp_agent::UplinkConfig;
 use gp_cli::Output;
 use gp_linux::doctor::{Check, check_host};
 use serde_json::json;
 use std::process::ExitCode;
 
 /// Prints the list; exits with 1 where something is missing.
-pub fn run(output: Output) -> Result<ExitCode> {
-    let checks = check_host();
+pub fn run(name: &str, uplink: Option<&UplinkConfig>, output: Output) -> Result<ExitCode> {
+    let mut checks = check_host();
+    checks.extend(uplink.into_iter().flat_map(|uplink| gp_agent::check_uplink(name, uplink)));
     let fit = checks.iter().all(|check| check.ok);
     match output {
         Output::Json => println!("{}", serde_json::to_string_pretty(&as_json(&checks))?),
@@ -28,7 +30,16 @@ pub fn insist() -> Result<()> {
         return Ok(());
     }
     let lines: Vec<_> = missing.iter().map(|c| format!("  {}: {} ({})", c.name, c.detail, c.remedy)).collect();
-    anyhow::bail!("this machine can't enforce what the API would promise:\n{}", lines.join("\n"))
+    bail!("this machine can't enforce what the API would promise:\n{}", lines.join("\n"))
+}
+
+/// # Errors
+/// The way to the outside can't be as the options say: one sentence with the option to use instead.
+pub fn insist_on_uplink(name: &str, uplink: &UplinkConfig) -> Result<()> {
+    match gp_agent::check_uplink(name, uplink).into_iter().find(|check| !check.ok) {
+        Some(missing) => bail!("{}: {}", missing.detail, missing.remedy),
+        None => Ok(()),
+    }
 }
 
 fn print(check: &Check) {

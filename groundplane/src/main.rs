@@ -8,6 +8,7 @@ mod down;
 mod exec;
 mod lock;
 mod up;
+mod uplink;
 
 use anyhow::Result;
 use args::{Arguments, AttachOptions, Command};
@@ -38,7 +39,9 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Up(options) => up::run(&arguments.name, &run_dir, options)?,
         Command::Down { purge } => down::run(&arguments.name, &run_dir, purge)?,
-        Command::Doctor => return doctor::run(output),
+        Command::Doctor { region, uplink } => {
+            return doctor::run(&arguments.name, uplink.config(&region)?.as_ref(), output);
+        }
         Command::Env { account } => gp_cli::env::run(&run_dir, &account, output)?,
         Command::Status => gp_cli::status::run(&run_dir, &client, output)?,
         Command::Exec { instance, command } => return exec::run(&run_dir, &client, &instance, command),

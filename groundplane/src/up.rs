@@ -29,6 +29,9 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The machine can't enforce, the name is taken, or a part can't be started.
 pub fn run(name: &str, run_dir: &Path, options: UpOptions) -> Result<()> {
     doctor::insist()?;
+    if let Some(uplink) = options.uplink.config(&options.region)? {
+        doctor::insist_on_uplink(name, &uplink)?;
+    }
     std::fs::create_dir_all(run_dir).with_context(|| format!("making {}", run_dir.display()))?;
     let Some(lock) = lock::take(run_dir)? else {
         bail!(
@@ -62,8 +65,9 @@ async fn serve(name: &str, run_dir: &Path, options: UpOptions) -> Result<()> {
     let server = Server::new(store, settings(&options)?, from_host);
     // Written before anything is made on the host, so that `down` finds the data directory after a crash.
     run_file(listen, &options, data_dir.clone()).write(run_dir)?;
-    let agent = Agent::start(AgentConfig::new(name, run_dir, &data_dir), server.host_view(), reports)
-        .context("starting the host's agent")?;
+    let config =
+        AgentConfig { uplink: options.uplink.config(&options.region)?, ..AgentConfig::new(name, run_dir, &data_dir) };
+    let agent = Agent::start(config, server.host_view(), reports).context("starting the host's agent")?;
     let agent = Arc::new(agent);
     let admin = admin::listen(&place::admin_socket(run_dir)).context("opening the admin socket")?;
     let router = server.admin_router().merge(admin::agent_router(agent.clone()));

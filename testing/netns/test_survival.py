@@ -93,7 +93,7 @@ def _host():
         return sorted(subprocess.run(command, capture_output=True, text=True).stdout.splitlines())
 
     sysctls = [line for line in lines("sysctl", "-a") if re.match(r"net\.ipv[46]\.(conf|ip_forward|neigh)", line)]
-    cgroups = sorted(str(p) for p in Path("/sys/fs/cgroup").glob("**/*groundplane*"))
+    cgroups = lines("find", "/sys/fs/cgroup", "-path", "*groundplane*")
     return {
         "links": lines("ip", "-br", "link"),
         "routes": lines("ip", "route", "show", "table", "all") + lines("ip", "-6", "route", "show", "table", "all"),

@@ -10,6 +10,8 @@ use std::net::Ipv4Addr;
 
 /// TEST-NET-2.
 const DEFAULT: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24);
+/// What the other regions' blocks are cut from.
+const OTHER_REGIONS: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 16);
 /// Number of slots among which the names of other regions are spread. With 248 no two of AWS's regions meet.
 const SLOTS: u32 = 248;
 /// A block this short has a network and a broadcast address, and room for a router.
@@ -23,6 +25,9 @@ pub struct PublicPools {
 }
 
 impl PublicPools {
+    /// What the blocks of regions are cut from that are neither the default one nor configured.
+    pub const OTHER_REGIONS: Ipv4Net = OTHER_REGIONS;
+
     /// Every region has the block that its name gives.
     pub fn new(default_region: Region) -> Self {
         Self { default_region, configured: BTreeMap::new() }

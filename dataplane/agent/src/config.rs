@@ -3,6 +3,7 @@
 //! Below the run directory, which a reboot empties: the pinned network namespace, a BPF file system of our own, and per
 //! instance the record of its first process. Below the data directory, which stays: disks and consoles.
 
+use crate::uplink::UplinkConfig;
 use gp_model::InstanceId;
 use std::path::{Path, PathBuf};
 
@@ -11,15 +12,27 @@ pub struct AgentConfig {
     pub name: String,
     pub run_dir: PathBuf,
     pub data_dir: PathBuf,
+    /// The way to the outside; none unless it is set.
+    pub uplink: Option<UplinkConfig>,
 }
 
 impl AgentConfig {
     pub fn new(name: &str, run_dir: &Path, data_dir: &Path) -> Self {
-        Self { name: name.to_owned(), run_dir: run_dir.to_owned(), data_dir: data_dir.to_owned() }
+        Self { name: name.to_owned(), run_dir: run_dir.to_owned(), data_dir: data_dir.to_owned(), uplink: None }
     }
 
     pub(crate) fn netns_pin(&self) -> PathBuf {
         self.run_dir.join("netns")
+    }
+
+    /// The namespace of our router behind a card.
+    pub(crate) fn router_pin(&self) -> PathBuf {
+        self.run_dir.join("router")
+    }
+
+    /// What `--internet` changed of the host.
+    pub(crate) fn internet_record(&self) -> PathBuf {
+        self.run_dir.join("internet")
     }
 
     pub(crate) fn bpffs(&self) -> PathBuf {

@@ -14,6 +14,7 @@ use std::io::ErrorKind;
 /// Something refuses to go; calling again goes on from there.
 pub fn down(config: &AgentConfig) -> Result<(), AgentError> {
     end_instances(config)?;
+    crate::uplink::remove(config)?;
     remove_links(config)?;
     // What else is in the namespace goes with it, soon.
     NetNs::remove_pinned(&config.netns_pin())?;

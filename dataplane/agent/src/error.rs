@@ -19,6 +19,8 @@ pub enum AgentError {
     /// A guest's own refusal.
     #[error("{0}")]
     Guest(String),
+    #[error("there is no room for the uplink of one more region")]
+    TooManyUplinks,
     #[error("{what}")]
     File { what: String, source: std::io::Error },
 }

@@ -19,11 +19,13 @@ mod inquiry;
 mod live;
 mod plumbing;
 mod reconciler;
+mod uplink;
 
 pub use config::{AgentConfig, instance_dir};
 pub use down::down;
 pub use error::AgentError;
 pub use inquiry::InquiryError;
+pub use uplink::{UplinkConfig, Way, check_uplink};
 
 use gp_compile::{HostReport, HostView};
 use gp_linux::{NetNs, PacketSender, Tap};
@@ -37,6 +39,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
+use uplink::Uplinks;
 
 /// Name of the TAP that upcalls come through, in Groundplane's namespace.
 const UPCALL_TAP: &str = "upcall";
@@ -86,6 +89,7 @@ impl Agent {
         let (done, finished) = mpsc::channel(DONE_QUEUE);
         let mut reconciler = Reconciler::new(config.clone(), plumbing, engine.clone(), reports, done, applied.clone());
         let first = view.borrow().clone();
+        reconciler.uplinks = Uplinks::start(&config, reconciler.plumbing.clone(), &first)?;
         reconciler.adopt(&first);
         engine.apply(first, Now::read());
         let (flows, connections) = engine.adopt(Now::read())?;

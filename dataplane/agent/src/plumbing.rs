@@ -33,6 +33,20 @@ impl Plumbing {
         Ok(Self { netns, links, fastpath: Mutex::new(fastpath), engine, holders: Mutex::default() })
     }
 
+    /// The links of Groundplane's own namespace.
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// Puts the fast path on a link of Groundplane's own namespace.
+    ///
+    /// # Errors
+    /// No such link, or the kernel refuses.
+    pub fn attach(&self, link: &str) -> Result<(), AgentError> {
+        self.netns.run(|| self.fastpath().attach_eni(link))??;
+        Ok(())
+    }
+
     fn fastpath(&self) -> MutexGuard<'_, Fastpath> {
         // A panic while attaching leaves nothing half-written in the handle itself.
         self.fastpath.lock().unwrap_or_else(PoisonError::into_inner)
@@ -85,8 +99,7 @@ impl Plumbing {
             mtu: MTU,
         };
         self.engine.add_port(port, Now::read())?;
-        self.netns.run(|| self.fastpath().attach_eni(&host_name))??;
-        Ok(())
+        self.attach(&host_name)
     }
 
     /// Addresses and routes of an ENI that is plugged.

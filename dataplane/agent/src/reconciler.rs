@@ -10,6 +10,7 @@ use crate::error::{AgentError, chain};
 use crate::guest::{self, Guest};
 use crate::live::{Outcome, RunningInstance};
 use crate::plumbing::Plumbing;
+use crate::uplink::Uplinks;
 use gp_compile::{HostReport, HostView, InstanceOutcome};
 use gp_model::{EniId, Generation, Instance, InstanceId, InstanceState, Region, World};
 use gp_slowpath::{Engine, Now};
@@ -63,7 +64,8 @@ impl Done {
 
 pub struct Reconciler {
     config: AgentConfig,
-    plumbing: Arc<Plumbing>,
+    pub plumbing: Arc<Plumbing>,
+    pub uplinks: Option<Uplinks>,
     engine: Arc<Engine>,
     reports: mpsc::Sender<HostReport>,
     done: mpsc::Sender<Done>,
@@ -91,6 +93,7 @@ impl Reconciler {
         Self {
             config,
             plumbing,
+            uplinks: None,
             engine,
             reports,
             done,
@@ -168,6 +171,9 @@ impl Reconciler {
                 Some((world, instance)) => self.reconcile_instance(&region, world, instance),
                 None => self.end_stranger(view, id),
             }
+        }
+        if let Some(uplinks) = &mut self.uplinks {
+            self.is_behind |= !uplinks.ensure(view);
         }
         self.last = Some(view.clone());
         self.engine.apply(view.clone(), Now::read());

@@ -1,8 +1,8 @@
 //! What Groundplane asks of Linux: namespaces, links, taps, raw sockets, mounts, control groups.
 //!
 //! Every function is idempotent: `ensure_*` makes a thing so or finds it so, `remove_*` makes it gone or finds it gone. The API is
-//! synchronous and may be called from any plain thread; nothing here forks a process that then runs more than a few system calls, and
-//! no thread of the caller ever changes its namespaces (a scoped thread of its own does, see [`NetNs::run`]).
+//! synchronous and may be called from any plain thread; nothing here forks a process that then runs more than a few system calls (but
+//! masquerading, which runs nft), and no thread of the caller ever changes its namespaces (a scoped thread of its own does, see [`NetNs::run`]).
 //!
 //! Nothing in here decides: names, addresses and limits come from the caller.
 //!
@@ -17,6 +17,7 @@ mod error;
 mod guest;
 mod join;
 mod link;
+mod masquerade;
 pub mod mount;
 mod netlink;
 mod netns;
@@ -37,6 +38,7 @@ pub use guest::{
 };
 pub use join::{ensure_joined, ensure_tap};
 pub use link::{LinkInfo, Links, Veth, VethSpec};
+pub use masquerade::{Masquerade, ensure_masquerade, is_forwarding, remove_masquerade, set_forwarding};
 pub use netns::NetNs;
 pub use packet::PacketSender;
 pub use policy::{PolicyTable, Prefix, remove_policy};

@@ -102,6 +102,10 @@ impl Links {
 /// # Errors
 /// When a setting is refused.
 pub fn make_router(netns: &NetNs, card: &str) -> Result<(), LinuxError> {
+    // Until a namespace has an address, the kernel takes every next hop for a broadcast.
+    let links = Links::open(netns)?;
+    let lo = links.link("lo")?.ok_or_else(|| vanished("lo"))?;
+    links.set_up(lo.ifindex)?;
     netns.run(|| {
         write_sysctl("ipv4/ip_forward", "1")?;
         // What the host has set for its own links is copied to new namespaces.
@@ -237,6 +241,12 @@ mod tests {
         assert_eq!((first.kind.as_deref(), first.mac), (Some("macvlan"), mac));
         assert_eq!(links.link("eth0").unwrap(), before);
         make_router(&router, "nic").unwrap();
+        let gateway = Some("203.0.113.1".parse().unwrap());
+        let default = Route { destination: "0.0.0.0/0".parse().unwrap(), gateway, source: None };
+        let end = OuterEnd { name: "nic", alias: "card", addresses: &[], routes: &[default], has_neighbors: true };
+        configure_outer_end(&router, &end).unwrap();
+        configure_outer_end(&router, &end).unwrap();
+        assert_eq!(Links::open(&router).unwrap().default_route_link().unwrap().as_deref(), Some("nic"));
         assert_eq!(read_sysctl(&router, "ipv4/conf/nic/proxy_arp").unwrap(), "1");
         assert!(Links::open(&router).unwrap().remove_link("nic").unwrap());
         assert_eq!(links.link("eth0").unwrap(), before);

@@ -1,0 +1,73 @@
+//! Can this host do what is wanted of the uplink? The doctor's checks for its options.
+
+use super::config::{UplinkConfig, Way, outer_prefix};
+use super::{CARD, internet};
+use crate::error::{AgentError, chain};
+use gp_linux::doctor::Check;
+use gp_linux::{Links, LinuxError, Masquerade, NetNs, ensure_masquerade};
+use ipnet::IpNet;
+
+/// Checks the blocks, and the card or the way to the internet. Changes nothing.
+pub fn check_uplink(name: &str, config: &UplinkConfig) -> Vec<Check> {
+    let mut checks = Vec::new();
+    match &config.way {
+        Way::Host { internet } => {
+            let remedy = "choose another block with --public-pool, or do without a way to the outside with --no-uplink";
+            checks.push(check("public-pool", pools_are_free(name, config), remedy));
+            if *internet {
+                let remedy = "install nftables and connect the machine to the internet, or leave --internet out";
+                checks.push(check("internet", internet_is_there(config), remedy));
+            }
+        }
+        Way::Card { interface, .. } => {
+            let remedy = "name an Ethernet interface of this machine that is up with --uplink";
+            checks.push(check("uplink", card_takes_a_child(name, interface), remedy));
+        }
+    }
+    checks
+}
+
+fn check(name: &'static str, result: Result<String, AgentError>, remedy: &str) -> Check {
+    match result {
+        Ok(detail) => Check { name, ok: true, detail, remedy: String::new() },
+        Err(error) => Check { name, ok: false, detail: chain(&error), remedy: remedy.to_owned() },
+    }
+}
+
+/// No link but those of this Groundplane is the way to any part of a block.
+fn pools_are_free(name: &str, config: &UplinkConfig) -> Result<String, AgentError> {
+    let links = Links::open(&NetNs::current()?)?;
+    let prefix = outer_prefix(name);
+    let pools = &config.pools;
+    let default = pools.of(pools.default_region()).into_iter();
+    let blocks: Vec<_> = pools.configured().flat_map(|(_, blocks)| blocks.to_vec()).chain(default).collect();
+    for block in &blocks {
+        if let Some(route) = links.route_into(IpNet::V4(*block), |link| link.starts_with(&prefix))? {
+            let message = format!("the public addresses {block} are routed on this machine already ({route})");
+            return Err(LinuxError::Missing(message).into());
+        }
+    }
+    let mut blocks: Vec<_> = blocks.iter().map(ToString::to_string).collect();
+    blocks.dedup();
+    Ok(format!("{} is free", blocks.join(", ")))
+}
+
+fn internet_is_there(config: &UplinkConfig) -> Result<String, AgentError> {
+    let way_out = internet::way_out(&NetNs::current()?)?;
+    let trial = NetNs::new_unpinned()?;
+    let blocks = config.pools.of(config.pools.default_region());
+    let (table, uplinks) = ("groundplane_doctor", "gp-");
+    let masquerade = Masquerade { table, uplinks, way_out: &way_out, blocks: &blocks, is_guarded: true };
+    ensure_masquerade(&trial, &masquerade)?;
+    Ok(format!("by {way_out}"))
+}
+
+fn card_takes_a_child(name: &str, interface: &str) -> Result<String, AgentError> {
+    let trial = NetNs::new_unpinned()?;
+    let links = Links::open(&NetNs::current()?)?;
+    // A hash of its own: not the MAC address of the child that may be there already.
+    let mac = super::card_mac(&format!("doctor of {name}"));
+    links.ensure_card_child(interface, CARD, &trial, mac.0)?;
+    Links::open(&trial)?.remove_link(CARD)?;
+    Ok(format!("{interface} takes a macvlan"))
+}

@@ -1,0 +1,154 @@
+//! The options of the way to the outside, for `up` and `doctor`.
+
+use anyhow::{Result, bail};
+use gp_agent::{UplinkConfig, Way};
+use gp_model::{PublicPools, Region};
+use ipnet::{IpNet, Ipv4Net};
+use std::net::IpAddr;
+use std::str::FromStr;
+
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct UplinkOptions {
+    /// Do without a way to the outside: public addresses are reached from inside only.
+    #[arg(long, conflicts_with_all = ["internet", "uplink"])]
+    pub no_uplink: bool,
+    /// Public addresses of a region, the default one unless named [default: 198.51.100.0/24; other regions: a /24 of
+    /// 198.18.0.0/16 each]. May be given several times.
+    #[arg(long, value_name = "[REGION=]CIDR")]
+    pub public_pool: Vec<PoolArgument>,
+    /// Let instances reach the internet by this machine's own address. Changes this machine: adds a table to nftables,
+    /// and lets its way out forward.
+    #[arg(long, conflicts_with = "uplink")]
+    pub internet: bool,
+    /// Lead the public addresses to the network behind this interface, which itself stays as it is.
+    #[arg(long, value_name = "IFACE", requires = "public_pool", requires = "uplink_gateway")]
+    pub uplink: Option<String>,
+    /// For --uplink: an address on that network for Groundplane's own use [default: the first of the pool].
+    #[arg(long, value_name = "ADDRESS/LENGTH", requires = "uplink")]
+    pub uplink_address: Vec<IpNet>,
+    /// For --uplink: that network's router; one per family.
+    #[arg(long, value_name = "ADDRESS", requires = "uplink")]
+    pub uplink_gateway: Vec<IpAddr>,
+}
+
+/// `198.51.100.0/24` or `eu-central-1=203.0.113.0/24`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolArgument {
+    region: Option<Region>,
+    block: Ipv4Net,
+}
+
+impl FromStr for PoolArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (region, cidr) = match text.split_once('=') {
+            Some(("", _)) => return Err("the region in front of '=' is missing".into()),
+            Some((region, cidr)) => (Some(Region::new(region)), cidr),
+            None => (None, text),
+        };
+        let block: Ipv4Net =
+            cidr.parse().map_err(|_| format!("'{cidr}' is not an IPv4 block such as 203.0.113.0/24"))?;
+        if block.trunc() != block {
+            return Err(format!("{block} has bits behind its length: did you mean {}?", block.trunc()));
+        }
+        let first = block.network();
+        if first.is_private() || first.is_loopback() || first.is_link_local() || first.is_multicast() {
+            return Err(format!("{block} can't be public: VPCs and the machine use such addresses themselves"));
+        }
+        Ok(Self { region, block })
+    }
+}
+
+impl UplinkOptions {
+    /// Each region's public addresses.
+    ///
+    /// # Errors
+    /// Two blocks overlap.
+    pub fn pools(&self, default_region: &str) -> Result<PublicPools> {
+        let default_region = Region::new(default_region);
+        let mut pools = PublicPools::new(default_region.clone());
+        for (at, argument) in self.public_pool.iter().enumerate() {
+            let others = &self.public_pool[..at];
+            let overlaps = |other: &&PoolArgument| gp_model::overlaps(&other.block.into(), &argument.block.into());
+            if let Some(other) = others.iter().find(overlaps) {
+                bail!("the blocks {} and {} of --public-pool overlap", other.block, argument.block);
+            }
+            pools.configure(argument.region.clone().unwrap_or_else(|| default_region.clone()), argument.block);
+        }
+        Ok(pools)
+    }
+
+    /// The way to the outside, unless there is to be none.
+    ///
+    /// # Errors
+    /// The options don't fit together.
+    pub fn config(&self, default_region: &str) -> Result<Option<UplinkConfig>> {
+        let pools = self.pools(default_region)?;
+        if self.no_uplink {
+            return Ok(None);
+        }
+        let way = match &self.uplink {
+            None => Way::Host { internet: self.internet },
+            Some(interface) => {
+                let gateways = self.uplink_gateway.clone();
+                for is_ipv4 in [true, false] {
+                    if gateways.iter().filter(|gateway| gateway.is_ipv4() == is_ipv4).count() > 1 {
+                        bail!("--uplink-gateway names two routers of one family; only one can be used");
+                    }
+                }
+                Way::Card { interface: interface.clone(), addresses: self.uplink_address.clone(), gateways }
+            }
+        };
+        Ok(Some(UplinkConfig { pools, way }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Arguments;
+    use clap::Parser;
+
+    fn options(words: &str) -> Result<UplinkOptions> {
+        let line = format!("groundplane up {words}");
+        let arguments = Arguments::try_parse_from(line.split_whitespace())?;
+        let crate::args::Command::Up(options) = arguments.command else { bail!("not up") };
+        Ok(options.uplink)
+    }
+
+    #[test]
+    fn the_host_is_the_outside_unless_the_operator_says_otherwise() {
+        let config = options("").unwrap().config("us-east-1").unwrap().unwrap();
+        assert_eq!(config.way, Way::Host { internet: false });
+        assert_eq!(options("--no-uplink").unwrap().config("us-east-1").unwrap(), None);
+    }
+
+    #[test]
+    fn pools_belong_to_the_default_region_or_to_the_one_that_is_named() {
+        let given = options("--public-pool 203.0.113.0/25 --public-pool eu-west-1=203.0.113.128/25").unwrap();
+        let pools = given.pools("us-east-1").unwrap();
+        assert_eq!(pools.of(&Region::new("us-east-1"))[0].to_string(), "203.0.113.0/25");
+        assert_eq!(pools.of(&Region::new("eu-west-1"))[0].to_string(), "203.0.113.128/25");
+    }
+
+    #[test]
+    fn options_that_make_no_sense_are_refused() {
+        for words in [
+            "--public-pool 203.0.113.1/24",
+            "--public-pool 10.0.0.0/24",
+            "--public-pool =203.0.113.0/24",
+            "--public-pool everything",
+            "--no-uplink --internet",
+            "--uplink eth0",
+            "--uplink eth0 --public-pool 203.0.113.0/24",
+            "--uplink-gateway 203.0.113.1",
+        ] {
+            assert!(options(words).is_err(), "{words}");
+        }
+        let overlapping = options("--public-pool 203.0.113.0/24 --public-pool eu-west-1=203.0.113.0/25").unwrap();
+        assert!(overlapping.pools("us-east-1").is_err());
+        let twice = "--uplink eth0 --public-pool 203.0.113.0/24 --uplink-gateway 192.0.2.1 --uplink-gateway 192.0.2.2";
+        assert!(options(twice).unwrap().config("us-east-1").is_err());
+    }
+}
