@@ -123,7 +123,7 @@ class Stage:
         return move
 
 
-def run(stage, move, moves, pause=(0.05, 0.1)):
+def run(stage, move, moves, pause=(0.2, 0.3)):
     """Moves the address `moves` times under the client's datagrams; the list of [`Move`]s."""
     # Moves and their pauses, on a machine that is busy with other work too.
     seconds = 2 + moves * (pause[1] + 0.15)

@@ -39,10 +39,15 @@ class Walk:
             account.run(subnet, [self.groups[0]], InstanceType=INSTANCE_TYPE, name=f"walker-{n}")
             for n, subnet in enumerate((first, first, self.subnets[2]))
         ]
-        self.done = []
+        self.done, self.seen = [], []
 
     def enis(self):
-        return self.ec2.describe_network_interfaces()["NetworkInterfaces"]
+        """In the order in which they were first seen: their ids differ from run to run."""
+        enis = {eni["NetworkInterfaceId"]: eni for eni in self.ec2.describe_network_interfaces()["NetworkInterfaces"]}
+        by_instance = lambda id: self.instances.index(enis[id]["Attachment"]["InstanceId"])  # noqa: E731
+        fresh = [id for id in enis if id not in self.seen]
+        self.seen += sorted(fresh, key=by_instance) if len(fresh) > 1 else fresh
+        return [enis[id] for id in self.seen if id in enis]
 
     def step(self):
         moves = [
@@ -171,8 +176,10 @@ class Walk:
             own = source["PrivateIpAddress"]
             reachable, path = self.account.groundplane.why(source["NetworkInterfaceId"], address, "icmp")
             instance = source["Attachment"]["InstanceId"]
+            # A busy machine may take its time over an answer; that none comes is sure sooner.
+            patience = "-W5" if reachable else "-W1"
             answered = self.account.groundplane.exec(
-                instance, "ping", "-c1", "-W1", "-I", own, address, check=False
+                instance, "ping", "-c1", patience, "-I", own, address, check=False
             ).returncode
             assert (answered == 0) == reachable, f"{own} to {address}: {path}"
 
@@ -189,4 +196,4 @@ def test_a_random_walk_leaves_api_guests_and_trace_in_step(account):
                 walk.check_pings(3)
     except BaseException as error:
         last = "\n".join(map(str, walk.done[-8:]))
-        raise AssertionError(f"WALK_SEED={seed}, step {len(walk.done)}; the last ones:\n{last}") from error
+        raise AssertionError(f"WALK_SEED={seed}, step {len(walk.done)}: {error}\nthe last ones:\n{last}") from error
