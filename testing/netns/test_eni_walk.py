@@ -18,6 +18,7 @@ INSTANCE_TYPE, ENIS_MAX, ADDRESSES_MAX = "m5.large", 3, 10
 # Codes that a call may meet by bad luck of the draw; any other one is a finding.
 REFUSALS = {
     "AttachmentLimitExceeded",
+    "InsufficientCidrBlocks",
     "InvalidAttachmentID.NotFound",
     "InvalidIPAddress.InUse",
     "InvalidNetworkInterface.InUse",
