@@ -66,6 +66,7 @@ def outputs_of(terraform):
     return {name: value["value"] for name, value in json.loads(terraform("output", "-json").stdout).items()}
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("terraform", ["lists"], indirect=True)
 def test_terraform_owns_lists_and_routes(terraform, account):
     terraform("apply", "-auto-approve")

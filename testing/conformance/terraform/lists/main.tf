@@ -109,7 +109,7 @@ resource "aws_network_acl_rule" "out" {
   egress          = true
   rule_number     = 200
   rule_action     = "deny"
-  protocol        = "icmpv6"
+  protocol        = "58"
   icmp_type       = 128
   icmp_code       = -1
   ipv6_cidr_block = "::/0"
