@@ -2,8 +2,8 @@
 //! world, the packet and the change as text.
 
 use gp_model::Timestamp;
-use gp_trace::{Effect, Ingress, Path, Read, TraceError, Verdict, trace};
-use gp_wire::{Packet, build, parse};
+use gp_trace::{Component, DropReason, Effect, Ingress, Path, Read, TraceError, Verdict, trace};
+use gp_wire::{FiveTuple, Packet, build, parse};
 use gp_worlds::random::RandomWorld;
 use gp_worlds::{Rng, Scenario};
 use std::collections::BTreeSet;
@@ -16,7 +16,8 @@ const CHANGES: usize = 4;
 /// Sends random packets through random worlds and shows `check` each one with the scenario as it was before.
 fn for_each_packet(mut check: impl FnMut(&RandomWorld, &Scenario, &str, &Path, &mut Rng)) {
     for seed in 0..SEEDS {
-        let world = RandomWorld::new(seed);
+        // Half of the worlds have gateways of all kinds.
+        let world = if seed % 2 == 0 { RandomWorld::new(seed) } else { RandomWorld::with_ways(seed) };
         let mut scenario = world.scenario();
         let mut rng = Rng::new(seed);
         for text in world.packets(&mut rng, PACKETS) {
@@ -32,8 +33,10 @@ fn retrace(scenario: &Scenario, ingress: impl Into<Ingress>, packet: &Packet) ->
 }
 
 /// What a cache of paths replays.
-fn answer(path: &Result<Path, TraceError>) -> Option<(&Verdict, &[Effect], bool)> {
-    path.as_ref().ok().map(|path| (path.verdict(), path.effects(), path.is_cacheable()))
+fn answer(path: &Result<Path, TraceError>) -> Option<(&Verdict, &[Effect], bool, [FiveTuple; 2], Option<u16>)> {
+    let path = path.as_ref().ok()?;
+    let written = [path.translated(), path.related().unwrap_or(path.tuple())];
+    Some((path.verdict(), path.effects(), path.is_cacheable(), written, path.mtu()))
 }
 
 #[test]
@@ -71,6 +74,11 @@ fn a_change_that_alters_an_answer_touches_one_of_its_reads() {
 #[test]
 fn a_packet_sent_again_is_part_of_the_connections_it_opened() {
     for_each_packet(|world, scenario, text, path, _| {
+        // To its own public address: an ICMP message that is no echo counts as the answer to itself.
+        let is_at_home = |hop: &&gp_trace::Hop| path.ingress().eni().map(Component::Eni) == Some(hop.component);
+        if path.hops().iter().filter(is_at_home).count() > 1 {
+            return;
+        }
         let mut later = scenario.clone();
         later.connections.apply(path);
         let again = later.trace(text).unwrap();
@@ -97,7 +105,11 @@ fn groups_let_the_answer_to_a_delivered_packet_pass() {
         later.connections.apply(path);
         let receiver = later.world.eni(*eni).unwrap();
         let mut answer = packet.clone();
-        (answer.src_mac, answer.tuple) = (receiver.mac, packet.tuple.reversed());
+        // An appliance's answer is its own, and NAT64 has no answer in the packet's own family.
+        if !receiver.holds(path.translated().dst) || path.translated().src.is_ipv4() != packet.tuple.src.is_ipv4() {
+            return;
+        }
+        (answer.src_mac, answer.tuple) = (receiver.mac, path.translated().reversed());
         let back = retrace(&later, *eni, &Packet::Ip(answer)).unwrap();
         answers += 1;
         if let Verdict::Drop(drop) = back.verdict() {
@@ -107,13 +119,92 @@ fn groups_let_the_answer_to_a_delivered_packet_pass() {
     assert!(answers > 1000);
 }
 
+/// What left the region is answered from outside: no group and no gateway that opened a connection may be in the way, and
+/// what is delivered is the answer to what was sent.
+#[test]
+fn what_left_the_region_is_answered_with_its_own_tuple() {
+    let mut answers = 0;
+    for_each_packet(|world, scenario, text, path, _| {
+        let sent = scenario.packet(text).unwrap();
+        let (Verdict::Uplink, Packet::Ip(packet), Ingress::Eni(from)) = (path.verdict(), &sent.packet, sent.ingress)
+        else {
+            return;
+        };
+        let sender = scenario.world.eni(from).unwrap();
+        let is_echo_answer = packet.tuple.is_icmp() && packet.tuple.src_port == 0;
+        let changes_family = path.translated().src.is_ipv4() != packet.tuple.src.is_ipv4();
+        if packet.related.is_some() || packet.fragment.is_some() || !sender.holds(packet.tuple.src) || is_echo_answer {
+            return;
+        }
+        let mut later = scenario.clone();
+        later.connections.apply(path);
+        let mut answer = packet.clone();
+        answer.tuple = path.translated().reversed();
+        if changes_family {
+            return;
+        }
+        let back = retrace(&later, Ingress::Uplink, &Packet::Ip(answer)).unwrap();
+        answers += 1;
+        match back.verdict() {
+            Verdict::Deliver { eni, .. } if *eni == from => {
+                assert_eq!(back.translated(), packet.tuple.reversed(), "{}\n{text}\n{back:#?}", world.text);
+            }
+            Verdict::Drop(drop) => {
+                let is_gateways = matches!(drop.reason, DropReason::NatNoConnection | DropReason::NatIdleTimeout);
+                // Behind an appliance the groups are the appliance's.
+                let is_own = drop.missing.as_ref().is_some_and(|missing| missing.groups == sender.groups);
+                let by_appliance = back.hops().last().map(|hop| hop.component) != Some(Component::Eni(from));
+                assert!(!is_gateways && (!is_own || by_appliance), "{}\n{text}\n{back:#?}", world.text);
+            }
+            _ => {}
+        }
+    });
+    assert!(answers > 100, "{answers} answers");
+}
+
+/// Two connections of a NAT gateway never share a translated tuple: the table of connections asserts it, too.
+#[test]
+fn every_way_in_and_out_comes_up() {
+    let mut seen = BTreeSet::new();
+    for_each_packet(|_, _, _, path, _| {
+        seen.extend(path.hops().iter().flat_map(|hop| &hop.steps).map(|step| step.stage.name()));
+        if let Verdict::Drop(drop) = path.verdict() {
+            seen.insert(drop.reason.name());
+        }
+    });
+    for name in [
+        "nat-gateway",
+        "internet-gateway",
+        "egress-only-gateway",
+        "uplink",
+        "no-such-public-address",
+        "no-internet-gateway",
+        "private-destination",
+        "spoofed-source",
+        "egress-only",
+        "nat-protocol",
+        "nat-no-connection",
+        "nat-idle-timeout",
+        "nat-port-exhausted",
+        "routing-loop",
+        "too-large",
+    ] {
+        assert!(seen.contains(name), "{name} never came up: {seen:?}");
+    }
+}
+
 #[test]
 fn nothing_crosses_from_one_vpc_to_another() {
     for_each_packet(|world, scenario, text, path, _| {
         if let Verdict::Deliver { eni, dst_mac, .. } = path.verdict() {
             let Ingress::Eni(from) = path.ingress() else { return };
             let (sender, receiver) = (scenario.world.eni(from).unwrap(), scenario.world.eni(*eni).unwrap());
-            assert_eq!(sender.vpc, receiver.vpc, "{}\n{text}", world.text);
+            // Only from outside, by a gateway.
+            let is_outside = |hop: &gp_trace::Hop| {
+                matches!(hop.component, Component::InternetGateway(_) | Component::EgressOnlyInternetGateway(_))
+            };
+            let by_gateway = path.hops().iter().any(is_outside);
+            assert!(sender.vpc == receiver.vpc || by_gateway, "{}\n{text}", world.text);
             assert_eq!(*dst_mac, receiver.mac);
         }
     });

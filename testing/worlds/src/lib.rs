@@ -18,6 +18,7 @@ mod gateways;
 pub mod matrix;
 mod packet;
 pub mod random;
+mod random_ways;
 mod rng;
 mod scenario;
 mod statement;

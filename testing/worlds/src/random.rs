@@ -12,6 +12,7 @@
 //! Everything leans towards what is worth a test: VPCs with the same blocks, few ports, references between groups,
 //! lists that deny something, ENIs that are not there, foreign addresses.
 
+use crate::random_ways::Ways;
 use crate::{Rng, Scenario};
 
 /// A world that a seed stands for.
@@ -33,6 +34,7 @@ struct Shape {
     tables: usize,
     enis: usize,
     has_ipv6: bool,
+    ways: Option<Ways>,
 }
 
 const PORTS: [u16; 8] = [0, 22, 53, 80, 443, 8080, 40000, 65535];
@@ -57,10 +59,25 @@ const SPECIAL_IPV6: [&str; 6] =
     ["fd00:ec2::254", "fe80:ec2::1", "fe80::1", "ff02::1", "2001:db8:0:ff::9", "2001:db8:ffff::1"];
 
 impl RandomWorld {
+    /// Without gateways but the internet gateway, and without public addresses: nothing is ever translated.
     pub fn new(seed: u64) -> Self {
+        Self::make(seed, false)
+    }
+
+    /// With ways in and out of all kinds.
+    pub fn with_ways(seed: u64) -> Self {
+        Self::make(seed, true)
+    }
+
+    fn make(seed: u64, has_ways: bool) -> Self {
         let mut rng = Rng::new(seed);
         let count = rng.between(1, 4);
-        let vpcs: Vec<Shape> = (0..count).map(|vpc| Shape::new(&mut rng, vpc)).collect();
+        let mut vpcs: Vec<Shape> = (0..count).map(|vpc| Shape::new(&mut rng, vpc)).collect();
+        if has_ways {
+            for shape in &mut vpcs {
+                shape.ways = Some(Ways::new(&mut rng, shape.vpc, shape.subnets, shape.enis));
+            }
+        }
         let mut text = String::new();
         for shape in &vpcs {
             for statement in shape.statements(&mut rng) {
@@ -97,7 +114,11 @@ impl RandomWorld {
                     _ => Talk::new(rng, &self.vpcs),
                 },
             };
-            texts.push(talk.text(rng));
+            let outside = self.vpcs.iter().filter_map(|shape| shape.ways.as_ref()).nth(rng.below(self.vpcs.len()));
+            match outside.filter(|_| rng.chance(35)) {
+                Some(ways) => texts.push(ways.packet(rng)),
+                None => texts.push(talk.text(rng)),
+            }
             talks.push(talk);
         }
         texts
@@ -114,12 +135,14 @@ impl Shape {
             tables: rng.below(3),
             enis: rng.between(2, 7),
             has_ipv6: rng.chance(60),
+            ways: None,
         }
     }
 
     fn statements(&self, rng: &mut Rng) -> Vec<String> {
         let Self { vpc, .. } = self;
-        let ipv6 = if self.has_ipv6 { ",2001:db8:0::/48" } else { "" };
+        let six = self.six();
+        let ipv6 = if self.has_ipv6 { format!(",2001:db8:{six}::/48") } else { String::new() };
         let mut statements = vec![format!("vpc v{vpc} 10.0.0.0/16{ipv6}")];
         statements.push(self.gateway(rng));
         statements.extend((0..self.acls).map(|index| self.acl(rng, index)));
@@ -128,10 +151,19 @@ impl Shape {
         statements.extend((0..self.tables).map(|index| self.table(rng, index)));
         statements.extend((0..self.groups).map(|index| self.group(rng, index)));
         statements.extend((0..self.enis).map(|index| self.eni(rng, index)));
+        statements.extend(self.ways.iter().flat_map(|ways| ways.statements(rng)));
         statements
     }
 
+    /// Blocks that are routed from outside can't be the same in two VPCs.
+    fn six(&self) -> usize {
+        if self.ways.is_some() { self.vpc } else { 0 }
+    }
+
     fn change(&self, rng: &mut Rng) -> String {
+        if let Some(ways) = self.ways.as_ref().filter(|_| rng.chance(40)) {
+            return ways.change(rng);
+        }
         match rng.below(20) {
             0..7 => {
                 let index = rng.below(self.enis);
@@ -167,7 +199,8 @@ impl Shape {
 
     fn subnet(&self, rng: &mut Rng, index: usize) -> String {
         let Self { vpc, .. } = self;
-        let ipv6 = if self.has_ipv6 { format!(",2001:db8:0:{index}::/64") } else { String::new() };
+        let six = self.six();
+        let ipv6 = if self.has_ipv6 { format!(",2001:db8:{six}:{index}::/64") } else { String::new() };
         let acl = match self.acls {
             0 => String::new(),
             acls if rng.chance(60) => format!(" acl v{vpc}n{}", rng.below(acls)),
@@ -182,6 +215,9 @@ impl Shape {
             if rng.chance(40) {
                 routes += &format!(" route {destination} via v{}i", self.vpc);
             }
+        }
+        if let Some(ways) = &self.ways {
+            routes += &ways.routes(rng);
         }
         routes
     }
@@ -246,9 +282,10 @@ impl Shape {
             addresses.push(format!("10.0.{subnet}.{}/28", 128 + 16 * index));
         }
         if self.has_ipv6 && rng.chance(85) {
-            addresses.push(format!("2001:db8:0:{subnet}::{:x}", 0x10 + index));
+            let six = self.six();
+            addresses.push(format!("2001:db8:{six}:{subnet}::{:x}", 0x10 + index));
             if rng.chance(25) {
-                addresses.push(format!("2001:db8:0:{subnet}:{:x}::/80", 0xa0 + index));
+                addresses.push(format!("2001:db8:{six}:{subnet}:{:x}::/80", 0xa0 + index));
             }
         }
         let mut groups = vec![format!("v{vpc}g{}", rng.below(self.groups))];
@@ -256,6 +293,7 @@ impl Shape {
         if rng.chance(40) && !groups.contains(&other) {
             groups.push(other);
         }
+        let public = self.ways.as_ref().map(|ways| ways.public(rng, index)).unwrap_or_default();
         let unchecked = if rng.chance(15) { " unchecked" } else { "" };
         let state = match rng.below(30) {
             0 => " unattached",
@@ -263,7 +301,11 @@ impl Shape {
             2 => " pending",
             _ => "",
         };
-        format!("eni v{vpc}e{index} v{vpc}s{subnet} {} sg {}{unchecked}{state}", addresses.join(","), groups.join(","))
+        format!(
+            "eni v{vpc}e{index} v{vpc}s{subnet} {} sg {}{public}{unchecked}{state}",
+            addresses.join(","),
+            groups.join(",")
+        )
     }
 }
 

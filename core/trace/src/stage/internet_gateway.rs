@@ -87,13 +87,10 @@ fn nobody(journey: &mut Journey<'_>, address: IpAddr) -> Stop {
 /// Into the VPC of the packet's destination, by its internet gateway or its egress-only one.
 pub(crate) fn enter<'a>(journey: &mut Journey<'a>) -> Result<Place<'a>, Stop> {
     match journey.tuple().dst {
-        IpAddr::V4(public) => {
-            journey.read(Read::PublicAddress(public));
-            match journey.world.private_of_public(public) {
-                Some((eni, private)) => enter_ipv4(journey, eni, private),
-                None => Err(nobody(journey, public.into())),
-            }
-        }
+        IpAddr::V4(public) => match uplink::behind(journey, public) {
+            Some((eni, private)) => enter_ipv4(journey, eni, private),
+            None => Err(nobody(journey, public.into())),
+        },
         IpAddr::V6(address) => {
             journey.read(Read::Ipv6Blocks);
             match journey.world.vpc_of_ipv6(address) {
@@ -105,7 +102,6 @@ pub(crate) fn enter<'a>(journey: &mut Journey<'a>) -> Result<Place<'a>, Stop> {
 }
 
 fn enter_ipv4<'a>(journey: &mut Journey<'a>, eni: &'a Eni, private: Ipv4Addr) -> Result<Place<'a>, Stop> {
-    journey.read(Read::Eni(eni.id));
     let gateway = gateway_of(journey, eni.vpc)?;
     let resource = Resource::InternetGateway { id: gateway.id };
     journey.limit_mtu(Stage::InternetGateway, INTERNET_MTU, resource)?;

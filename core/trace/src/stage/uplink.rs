@@ -5,8 +5,9 @@
 
 use crate::journey::{Journey, Stop};
 use crate::{Detail, DropReason, Read, Stage, StepAction, neighborhood};
+use gp_model::Eni;
 use gp_wire::{Packet, Transport, icmp, protocol};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 pub(crate) fn check(journey: &mut Journey<'_>) -> Result<(), Stop> {
     let tuple = journey.tuple();
@@ -37,15 +38,26 @@ pub(crate) fn check(journey: &mut Journey<'_>) -> Result<(), Stop> {
 /// Is it a public address of this region, or an IPv6 address of one of its VPCs?
 pub(crate) fn is_held(journey: &mut Journey<'_>, address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(a) => {
-            journey.read(Read::PublicAddress(a));
-            journey.world.private_of_public(a).is_some()
-        }
+        IpAddr::V4(a) => behind(journey, a).is_some(),
         IpAddr::V6(a) => {
             journey.read(Read::Ipv6Blocks);
             journey.world.vpc_of_ipv6(a).is_some()
         }
     }
+}
+
+/// The private address, and its ENI, behind a public one.
+pub(crate) fn behind<'a>(journey: &mut Journey<'a>, public: Ipv4Addr) -> Option<(&'a Eni, Ipv4Addr)> {
+    let world = journey.world;
+    journey.read(Read::PublicAddress(public));
+    let association = world.address_with_public_ip(public).and_then(|address| address.association.as_ref());
+    if let Some(association) = association {
+        // Its ENI may be gone.
+        journey.read(Read::Eni(association.eni));
+    }
+    let (eni, private) = world.private_of_public(public)?;
+    journey.read(Read::Eni(eni.id));
+    Some((eni, private))
 }
 
 /// Is it an address that the internet has no way to: private (RFC 1918, RFC 6598, RFC 4193), link-local, loopback, of
