@@ -2,10 +2,14 @@
 
 use crate::key::{is_looked_up, key};
 use bytemuck::Zeroable;
-use gp_abi::{ACTION_DELIVER, ACTION_DROP, FlowKey, FlowValue, OUTPUT_EGRESS, OUTPUT_PEER, PORT_VLAN_SHIFT};
+use gp_abi::{
+    ACTION_DELIVER, ACTION_DROP, FlowKey, FlowValue, OUTPUT_EGRESS, OUTPUT_PEER, PORT_VLAN_SHIFT, TRANSLATE_ADDRESSES,
+    TRANSLATE_PORTS,
+};
 use gp_model::{EniId, Mac};
-use gp_trace::{Path, Verdict};
-use gp_wire::{IpPacket, Transport};
+use gp_trace::{Ingress, Path, Verdict};
+use gp_wire::{IpPacket, Transport, icmp};
+use std::net::IpAddr;
 
 const ETHERNET_HEADER_BYTES: u16 = 14;
 
@@ -53,10 +57,24 @@ pub struct HostSide {
     pub mtu: u16,
 }
 
-/// The ENIs of this host.
+/// How the outside is reached from this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UplinkSide {
+    /// Its MAC address is that of the peer, where everything to the outside goes and everything from there comes from.
+    pub side: HostSide,
+    /// The MAC address of our own end.
+    pub own_mac: Mac,
+}
+
+/// The ENIs of this host, and its uplink.
 pub trait HostSides {
     /// `None` for an ENI that has no interface here.
     fn host_side(&self, eni: EniId) -> Option<HostSide>;
+
+    /// The uplink of the region that is asked about; `None` where it has none here.
+    fn uplink(&self) -> Option<UplinkSide> {
+        None
+    }
 }
 
 impl<F: Fn(EniId) -> Option<HostSide>> HostSides for F {
@@ -80,28 +98,26 @@ impl FlowEntry {
         if !path.is_cacheable() || !is_looked_up(&path.tuple()) {
             return None;
         }
-        let sender = host_sides.host_side(path.ingress().eni()?)?;
+        let tuple = path.tuple();
+        let sender = match path.ingress() {
+            Ingress::Eni(eni) => host_sides.host_side(eni)?,
+            Ingress::Uplink => host_sides.uplink()?.side,
+        };
         let value = match path.verdict() {
             Verdict::Deliver { eni, src_mac, dst_mac } => {
-                let receiver = host_sides.host_side(*eni)?;
-                FlowValue {
-                    action: ACTION_DELIVER,
-                    out_ifindex: receiver.ifindex,
-                    out_vlan: receiver.vlan,
-                    output: receiver.output.code(),
-                    src_mac: src_mac.0,
-                    dst_mac: dst_mac.0,
-                    mtu: receiver.mtu.saturating_add(ETHERNET_HEADER_BYTES),
-                    ..Zeroable::zeroed()
-                }
+                deliver(path, &host_sides.host_side(*eni)?, *src_mac, *dst_mac)?
+            }
+            Verdict::Uplink => {
+                let UplinkSide { side, own_mac } = host_sides.uplink()?;
+                deliver(path, &side, own_mac, side.mac)?
             }
             Verdict::Drop(drop) => {
                 FlowValue { action: ACTION_DROP, drop_reason: drop.reason.code(), ..Zeroable::zeroed() }
             }
-            Verdict::Uplink | Verdict::LocalService(_) => return None,
+            Verdict::LocalService(_) => return None,
         };
         // A trace that saw another source MAC than the ENI's own is not cacheable.
-        Some(Self { key: key(&path.tuple(), sender.mac, port_number(sender.ifindex, sender.vlan)?), value })
+        Some(Self { key: key(&tuple, sender.mac, port_number(sender.ifindex, sender.vlan)?), value })
     }
 
     pub fn key(&self) -> &FlowKey {
@@ -127,4 +143,44 @@ impl FlowEntry {
         let bytes = u64::from(packet.frame_bytes);
         Self { value: FlowValue { packets: 1, bytes, last_seen_ns: now_ns, tcp_flags, ..self.value }, ..self }
     }
+}
+
+/// `None` where the fast path can't do what the path says.
+fn deliver(path: &Path, to: &HostSide, src_mac: Mac, dst_mac: Mac) -> Option<FlowValue> {
+    let mtu = path.mtu().map_or(to.mtu, |mtu| mtu.min(to.mtu));
+    let mut value = FlowValue {
+        action: ACTION_DELIVER,
+        out_ifindex: to.ifindex,
+        out_vlan: to.vlan,
+        output: to.output.code(),
+        src_mac: src_mac.0,
+        dst_mac: dst_mac.0,
+        mtu: mtu.saturating_add(ETHERNET_HEADER_BYTES),
+        ..Zeroable::zeroed()
+    };
+    translate(path, &mut value)?;
+    Some(value)
+}
+
+fn translate(path: &Path, value: &mut FlowValue) -> Option<()> {
+    let (from, to) = (path.tuple(), path.translated());
+    if from == to {
+        return Some(());
+    }
+    // A change of the family or of an ICMP message's kind is more than an exchange of fields.
+    let (IpAddr::V4(_), IpAddr::V4(src), IpAddr::V4(dst)) = (from.src, to.src, to.dst) else { return None };
+    let is_echo = matches!(from.icmp_type(), Some(icmp::ECHO_REQUEST | icmp::ECHO_REPLY));
+    let other_icmp = from.is_icmp() && (from.dst_port != to.dst_port || (from.src_port != to.src_port && !is_echo));
+    if from.protocol != to.protocol || other_icmp {
+        return None;
+    }
+    if (from.src, from.dst) != (to.src, to.dst) {
+        value.translate |= TRANSLATE_ADDRESSES;
+    }
+    if (from.src_port, from.dst_port) != (to.src_port, to.dst_port) {
+        value.translate |= TRANSLATE_PORTS;
+    }
+    (value.new_src, value.new_dst) = (src.octets(), dst.octets());
+    (value.new_src_port, value.new_dst_port) = (to.src_port, to.dst_port);
+    Some(())
 }

@@ -16,9 +16,9 @@ mod host;
 mod key;
 mod upcall;
 
-pub use connection::{connection_key, connection_of};
+pub use connection::{connection_entry, connection_of};
 pub use execute::{Arrival, FlowTable, Gso, Outcome, execute, rewrite};
-pub use flow_entry::{FlowEntry, HostSide, HostSides, Output, out_port, port_number};
+pub use flow_entry::{FlowEntry, HostSide, HostSides, Output, UplinkSide, out_port, port_number};
 pub use host::{HostReport, HostView, InstanceOutcome};
 pub use key::{key_of, tuple_of};
 pub use upcall::{Cause, Upcall};

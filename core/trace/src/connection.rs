@@ -138,6 +138,16 @@ pub fn idle_timeout_secs(protocol: u8, activity: &Activity, configured: &Connect
     }
 }
 
+/// Idle timeout of a NAT gateway's connections of every protocol, in seconds (VPC user guide, "NAT gateways").
+pub const NAT_IDLE_SECS: u32 = 350;
+
+/// How long a connection of a NAT gateway may be idle before it ends, in seconds.
+pub fn nat_idle_timeout_secs(protocol: u8, activity: &Activity) -> u32 {
+    let is_closed =
+        protocol == protocol::TCP && tcp_timeout_secs(activity, &ConnectionTracking::default()) == TCP_CLOSED_SECS;
+    if is_closed { TCP_CLOSED_SECS } else { NAT_IDLE_SECS }
+}
+
 fn tcp_timeout_secs(Activity { forward, reverse }: &Activity, configured: &ConnectionTracking) -> u32 {
     let established = configured.tcp_established_secs.unwrap_or(TCP_ESTABLISHED_SECS);
     let fins = [forward, reverse].into_iter().filter(|side| side.has(TcpFlags::FIN)).count();

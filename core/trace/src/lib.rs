@@ -26,7 +26,10 @@ mod stage;
 mod traffic;
 mod way;
 
-pub use connection::{Activity, Connection, Connections, DirectionActivity, NoConnections, Tracker, idle_timeout_secs};
+pub use connection::{
+    Activity, Connection, Connections, DirectionActivity, NoConnections, Tracker, idle_timeout_secs,
+    nat_idle_timeout_secs,
+};
 pub use detail::Detail;
 pub use drop_reason::DropReason;
 pub use nat_ports::{FIRST_NAT_PORT, NatPorts};

@@ -16,7 +16,7 @@ pub(crate) fn reply(asker: &Asker<'_>, request: &ArpPacket) -> Option<Vec<u8>> {
     Some(emit_reply(mac, request.target, asker.eni.mac, request.sender))
 }
 
-fn emit_reply(mac: Mac, address: Ipv4Addr, asker_mac: Mac, asker: Ipv4Addr) -> Vec<u8> {
+pub(crate) fn emit_reply(mac: Mac, address: Ipv4Addr, asker_mac: Mac, asker: Ipv4Addr) -> Vec<u8> {
     let mut frame = Vec::with_capacity(42);
     frame.extend(asker_mac.0);
     frame.extend(mac.0);

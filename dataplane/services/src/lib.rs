@@ -14,6 +14,9 @@ mod dhcp6;
 mod frame;
 mod nd;
 mod options;
+mod outside;
+
+pub use outside::{outside_asks, reply_outside};
 
 use gp_model::{Eni, Mac, Subnet, World};
 use gp_trace::LocalService;

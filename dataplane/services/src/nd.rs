@@ -16,13 +16,13 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 
 /// Options of RFC 4861, 4.6; their lengths count units of 8 bytes.
 const SOURCE_LINK_ADDRESS: u8 = 1;
-const TARGET_LINK_ADDRESS: u8 = 2;
+pub(crate) const TARGET_LINK_ADDRESS: u8 = 2;
 const PREFIX_INFORMATION: u8 = 3;
 const MTU: u8 = 5;
 
-const FLAG_ROUTER: u8 = 0x80;
-const FLAG_SOLICITED: u8 = 0x40;
-const FLAG_OVERRIDE: u8 = 0x20;
+pub(crate) const FLAG_ROUTER: u8 = 0x80;
+pub(crate) const FLAG_SOLICITED: u8 = 0x40;
+pub(crate) const FLAG_OVERRIDE: u8 = 0x20;
 /// "Managed address configuration": addresses come by DHCPv6. "Other configuration" goes without saying then.
 const FLAG_MANAGED: u8 = 0x80;
 const FLAG_ON_LINK: u8 = 0x80;
@@ -93,7 +93,7 @@ fn advertise_router(asker: &Asker<'_>, solicitation: &Icmpv6<'_>) -> Option<Vec<
     emit_icmpv6(&ends, ROUTER_ADVERTISEMENT, [64, FLAG_MANAGED, lifetime[0], lifetime[1]], &body)
 }
 
-fn push_link_address(body: &mut Vec<u8>, kind: u8, mac: Mac) {
+pub(crate) fn push_link_address(body: &mut Vec<u8>, kind: u8, mac: Mac) {
     body.extend([kind, 1]);
     body.extend(mac.0);
 }

@@ -39,8 +39,8 @@ impl<K: Kernel> Work<'_, K> {
     fn adopt_connections(&mut self, connections: &[(ConnectionKey, ConnectionValue)]) {
         for (key, value) in connections {
             match Tracked::from_record(key, value) {
-                Some((eni, tracked)) if self.state.ports.get(eni).is_some() => {
-                    self.state.connections.insert(eni, tracked);
+                Some((tracker, tracked)) if self.is_there(tracker) => {
+                    self.state.connections.insert(tracker, tracked);
                 }
                 _ => {
                     if let Err(error) = self.kernel.remove_connection(key) {
@@ -51,13 +51,16 @@ impl<K: Kernel> Work<'_, K> {
         }
     }
 
-    /// First all flows tell their connections what they have seen, then each is traced: the old process may have died
-    /// between a change of the world and the end of its work.
+    /// Each flow is traced, since the old process may have died between a change of the world and the end of its work; and
+    /// tells the connections on its way what it has seen.
     fn adopt_flows(&mut self, flows: &[(FlowKey, FlowValue)]) {
         for (key, value) in flows {
+            if let Some((path, _)) = self.decide_again(key) {
+                self.index(key, value, &path);
+                // What gateways have counted is gone with the old process: they start from here.
+                self.state.flows.news(key, value);
+            }
             self.note(key, value, false);
-        }
-        for (key, _) in flows {
             self.retrace(key);
         }
     }

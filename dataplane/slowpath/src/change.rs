@@ -1,15 +1,17 @@
 //! A new world: which cached flows rest on what has changed, and what becomes of them.
 
 use crate::clock::Now;
+use crate::connections::Tracked;
 use crate::engine::{Engine, Work, plain_packet};
 use crate::kernel::Kernel;
 use gp_abi::FlowKey;
 use gp_compile::{FlowEntry, HostView, tuple_of};
-use gp_model::{Record, Table, World};
-use gp_trace::{Path, Read, trace};
+use gp_model::{NatGatewayId, NatGatewayState, Record, Table, World};
+use gp_trace::{Ingress, Path, Read, Tracker, trace};
 use gp_wire::Packet;
 use imbl::ordmap::DiffItem;
 use std::collections::{BTreeSet, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 impl<K: Kernel> Engine<K> {
@@ -22,6 +24,7 @@ impl<K: Kernel> Engine<K> {
         self.work(now, |work| {
             let reads = changed_reads(&work.state.view, &view);
             work.state.view = view;
+            work.forget_lost_gateways(&reads);
             let keys = work.state.flows.resting_on(&reads);
             for key in &keys {
                 work.retrace(key);
@@ -41,7 +44,7 @@ impl<K: Kernel> Work<'_, K> {
             return self.remove_flow(key);
         };
         match self.kernel.replace_flow(&entry) {
-            Ok(true) => self.state.flows.insert(*key, path.reads()),
+            Ok(true) => self.index(key, entry.value(), &path),
             Ok(false) => {
                 self.state.flows.remove(key);
             }
@@ -52,17 +55,66 @@ impl<K: Kernel> Work<'_, K> {
         }
     }
 
+    /// Connections end with their gateway, and with the address that it translated them to.
+    fn forget_lost_gateways(&mut self, reads: &HashSet<Read>) {
+        let trackers: Vec<Tracker> = self.state.connections.trackers().collect();
+        for tracker in trackers {
+            match tracker {
+                Tracker::Eni(_) => {}
+                Tracker::NatGateway(id) if reads.contains(&Read::NatGateway(id)) => self.forget_lost_addresses(id),
+                Tracker::NatGateway(_) => {}
+                Tracker::EgressOnlyInternetGateway(_) if !self.is_there(tracker) => {
+                    self.remove_tracker(tracker);
+                }
+                Tracker::EgressOnlyInternetGateway(_) => {}
+            }
+        }
+    }
+
+    fn forget_lost_addresses(&mut self, id: NatGatewayId) {
+        let tracker = Tracker::NatGateway(id);
+        let mut gateways = self.state.view.regions.values().filter_map(|world| world.nat_gateway(id));
+        let addresses: HashSet<IpAddr> = match gateways.find(|gateway| gateway.state == NatGatewayState::Available) {
+            Some(gateway) => gateway.addresses.iter().map(|address| address.private_ip.into()).collect(),
+            None => {
+                self.remove_tracker(tracker);
+                self.state.nats.forget(id);
+                return;
+            }
+        };
+        let has_address =
+            |tracked: &&Tracked| tracked.connection.translated.is_some_and(|tuple| addresses.contains(&tuple.src));
+        let lost: Vec<Tracked> =
+            self.state.connections.of_tracker(tracker).filter(|tracked| !has_address(tracked)).copied().collect();
+        lost.iter().for_each(|tracked| self.close(tracker, tracked));
+    }
+
+    /// Is the tracker on this host or in a world that this host serves?
+    pub fn is_there(&self, tracker: Tracker) -> bool {
+        let mut worlds = self.state.view.regions.values();
+        match tracker {
+            Tracker::Eni(eni) => self.state.ports.get(eni).is_some(),
+            Tracker::NatGateway(id) => worlds.any(|world| world.nat_gateway(id).is_some()),
+            Tracker::EgressOnlyInternetGateway(id) => {
+                worlds.any(|world| world.egress_only_internet_gateway(id).is_some())
+            }
+        }
+    }
+
     /// The flow's path in the world of now, if it may be cached as it is.
     pub fn decide_again(&self, key: &FlowKey) -> Option<(Path, FlowEntry)> {
-        let port = self.state.ports.at(key.port)?;
-        let world = self.world_of(port)?;
-        let packet =
-            Packet::Ip(plain_packet(tuple_of(key), port.mac, gp_trace::router_mac(world.eni(port.eni)?.subnet)));
-        let path = trace(&world, &self.state.connections, port.eni, &packet, self.now.wall).ok()?;
+        let side = self.state.ports.at(key.port)?;
+        let world = self.world_of(side)?;
+        let dst_mac = match side.ingress {
+            Ingress::Eni(eni) => gp_trace::router_mac(world.eni(eni)?.subnet),
+            Ingress::Uplink => side.own_mac,
+        };
+        let packet = Packet::Ip(plain_packet(tuple_of(key), side.mac, dst_mac));
+        let path = trace(&world, &self.state.connections, side.ingress, &packet, self.now.wall).ok()?;
         if !path.effects().is_empty() {
             return None;
         }
-        let entry = FlowEntry::from_path(&path, &self.state.ports)?;
+        let entry = FlowEntry::from_path(&path, &self.state.ports.in_region(&side.region))?;
         (entry.key() == key).then_some((path, entry))
     }
 }

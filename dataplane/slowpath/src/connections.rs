@@ -1,20 +1,23 @@
-//! The tracked connections of this host's ENIs.
+//! The tracked connections of this host's ENIs and gateways.
 //!
 //! The table here is the truth while the process runs; the copy in the kernel is what the next process starts from. A
-//! connection is found by its tuple in either direction. At most [`PER_ENI_MAX`] for each ENI.
+//! connection is found by its tuple in either direction, that of a NAT gateway also by its translated one. At most
+//! [`PER_ENI_MAX`] for each ENI and [`PER_GATEWAY_MAX`] for each gateway.
 
 use crate::clock::Now;
-use bytemuck::Zeroable;
 use gp_abi::{ConnectionKey, ConnectionValue};
-use gp_compile::{connection_key, connection_of};
-use gp_model::{ConnectionTracking, EniId, NatGatewayId};
+use gp_compile::{connection_entry, connection_of};
+use gp_model::{ConnectionTracking, NatGatewayId};
 use gp_trace::{Activity, Connection, DirectionActivity, NatPorts, Tracker};
-use gp_wire::{FiveTuple, TcpFlags};
+use gp_wire::{FiveTuple, TcpFlags, protocol};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 /// AWS does not publish what its instance types track; others measured some 54,000 on an m5.large.
 pub(crate) const PER_ENI_MAX: usize = 65_536;
+
+/// What eight addresses of a NAT gateway can have to one destination: 55,000 each (VPC user guide, "NAT gateways").
+pub(crate) const PER_GATEWAY_MAX: usize = 440_000;
 
 /// A connection and what was seen of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,19 +36,28 @@ impl Tracked {
         Self { connection, created_ns: now_ns, last_seen_ns: now_ns, activity: Activity::default() }
     }
 
+    /// Is it a tuple of the opener's packets, and not of their answers?
+    pub fn is_forward(&self, tuple: &FiveTuple) -> bool {
+        *tuple == self.connection.tuple || Some(*tuple) == self.connection.translated
+    }
+
+    /// Has TCP's handshake been answered?
+    pub fn is_established(&self) -> bool {
+        let both = TcpFlags::SYN | TcpFlags::ACK;
+        self.connection.tuple.protocol == protocol::TCP && self.activity.reverse.tcp_flags.0 & both == both
+    }
+
     /// Takes notice of packets with this tuple.
     pub fn note(&mut self, tuple: &FiveTuple, packets: u64, tcp_flags: u8, last_seen_ns: u64) {
         self.last_seen_ns = self.last_seen_ns.max(last_seen_ns);
-        let is_forward = *tuple == self.connection.tuple;
-        let side = if is_forward { &mut self.activity.forward } else { &mut self.activity.reverse };
+        let side = if self.is_forward(tuple) { &mut self.activity.forward } else { &mut self.activity.reverse };
         side.packets = side.packets.max(packets);
         side.tcp_flags = TcpFlags(side.tcp_flags.0 | tcp_flags);
     }
 
     /// Takes notice of one packet that no flow entry counts.
     pub fn note_one(&mut self, tuple: &FiveTuple, tcp_flags: u8, now_ns: u64) {
-        let is_forward = *tuple == self.connection.tuple;
-        let side = if is_forward { self.activity.forward } else { self.activity.reverse };
+        let side = if self.is_forward(tuple) { self.activity.forward } else { self.activity.reverse };
         self.note(tuple, side.packets + 1, tcp_flags, now_ns);
     }
 
@@ -56,134 +68,175 @@ impl Tracked {
     }
 
     /// Has nothing been heard of it for longer than its kind may be silent?
-    pub fn is_idle(&self, settings: &ConnectionTracking, now: Now) -> bool {
-        let allowed = gp_trace::idle_timeout_secs(self.connection.tuple.protocol, &self.activity, settings);
+    pub fn is_idle(&self, tracker: Tracker, settings: &ConnectionTracking, now: Now) -> bool {
+        let protocol = self.connection.tuple.protocol;
+        let allowed = match tracker {
+            Tracker::NatGateway(_) => gp_trace::nat_idle_timeout_secs(protocol, &self.activity),
+            _ => gp_trace::idle_timeout_secs(protocol, &self.activity, settings),
+        };
         now.secs_since(self.last_seen_ns) >= u64::from(allowed)
     }
 
     /// The entry for the kernel's copy.
-    pub fn record(&self, eni: EniId) -> (ConnectionKey, ConnectionValue) {
-        let (key, opened_by) = connection_key(eni, &self.connection);
+    pub fn record(&self, tracker: Tracker) -> (ConnectionKey, ConnectionValue) {
+        let (key, value) = connection_entry(tracker, &self.connection);
         let value = ConnectionValue {
             created_ns: self.created_ns,
             last_seen_ns: self.last_seen_ns,
-            opened_by,
             opener_tcp_flags: self.activity.forward.tcp_flags.0,
             answer_tcp_flags: self.activity.reverse.tcp_flags.0,
             opener_packets: u8::try_from(self.activity.forward.packets).unwrap_or(u8::MAX),
             answer_packets: u8::try_from(self.activity.reverse.packets).unwrap_or(u8::MAX),
-            ..Zeroable::zeroed()
+            ..value
         };
         (key, value)
     }
 
     /// What the kernel's copy holds; `None` where another version wrote it.
-    pub fn from_record(key: &ConnectionKey, value: &ConnectionValue) -> Option<(EniId, Self)> {
-        let (eni, connection) = connection_of(key, value)?;
+    pub fn from_record(key: &ConnectionKey, value: &ConnectionValue) -> Option<(Tracker, Self)> {
+        let (tracker, connection) = connection_of(key, value)?;
         let mut tracked = Self::new(connection, value.created_ns);
         tracked.last_seen_ns = value.last_seen_ns;
         let side = |packets: u8, flags| DirectionActivity { packets: packets.into(), tcp_flags: TcpFlags(flags) };
         tracked.activity.forward = side(value.opener_packets, value.opener_tcp_flags);
         tracked.activity.reverse = side(value.answer_packets, value.answer_tcp_flags);
-        Some((eni, tracked))
+        Some((tracker, tracked))
     }
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionTable {
-    by_eni: HashMap<EniId, HashMap<FiveTuple, Tracked>>,
-    /// Connections that found no room, while the ENI is here.
-    refused: HashMap<EniId, u64>,
+    by_tracker: HashMap<Tracker, OfTracker>,
+    /// Connections that found no room, while the tracker is here.
+    refused: HashMap<Tracker, u64>,
+}
+
+#[derive(Debug, Default)]
+struct OfTracker {
+    connections: HashMap<FiveTuple, Tracked>,
+    /// The tuple of the connection that is translated to this one.
+    by_translated: HashMap<FiveTuple, FiveTuple>,
+    ports: NatPorts,
 }
 
 /// The same for a tuple and its reverse.
-fn canonical(tuple: &FiveTuple) -> FiveTuple {
+pub(crate) fn canonical(tuple: &FiveTuple) -> FiveTuple {
     (*tuple).min(tuple.reversed())
 }
 
+impl OfTracker {
+    fn place_of(&self, tuple: &FiveTuple) -> Option<FiveTuple> {
+        let tuple = canonical(tuple);
+        if self.connections.contains_key(&tuple) { Some(tuple) } else { self.by_translated.get(&tuple).copied() }
+    }
+
+    fn insert(&mut self, tracked: Tracked) {
+        let place = canonical(&tracked.connection.tuple);
+        self.remove(&place);
+        if let Some(translated) = tracked.connection.translated {
+            self.by_translated.insert(canonical(&translated), place);
+            self.ports.take(&translated);
+        }
+        self.connections.insert(place, tracked);
+    }
+
+    fn remove(&mut self, tuple: &FiveTuple) -> Option<Tracked> {
+        let removed = self.connections.remove(&self.place_of(tuple)?)?;
+        if let Some(translated) = removed.connection.translated {
+            self.by_translated.remove(&canonical(&translated));
+            self.ports.release(&translated);
+        }
+        Some(removed)
+    }
+}
+
 impl ConnectionTable {
-    pub fn get(&self, eni: EniId, tuple: &FiveTuple) -> Option<&Tracked> {
-        self.by_eni.get(&eni)?.get(&canonical(tuple))
+    pub fn get(&self, tracker: Tracker, tuple: &FiveTuple) -> Option<&Tracked> {
+        let of = self.by_tracker.get(&tracker)?;
+        of.connections.get(&of.place_of(tuple)?)
     }
 
-    pub fn get_mut(&mut self, eni: EniId, tuple: &FiveTuple) -> Option<&mut Tracked> {
-        self.by_eni.get_mut(&eni)?.get_mut(&canonical(tuple))
+    pub fn get_mut(&mut self, tracker: Tracker, tuple: &FiveTuple) -> Option<&mut Tracked> {
+        let of = self.by_tracker.get_mut(&tracker)?;
+        let place = of.place_of(tuple)?;
+        of.connections.get_mut(&place)
     }
 
-    /// Is there room for one more of this ENI?
-    pub fn has_room(&self, eni: EniId) -> bool {
-        self.by_eni.get(&eni).is_none_or(|connections| connections.len() < PER_ENI_MAX)
+    /// Is there room for one more of this tracker?
+    pub fn has_room(&self, tracker: Tracker) -> bool {
+        let most = if matches!(tracker, Tracker::Eni(_)) { PER_ENI_MAX } else { PER_GATEWAY_MAX };
+        self.len_of(tracker) < most
     }
 
-    pub fn insert(&mut self, eni: EniId, tracked: Tracked) {
-        self.by_eni.entry(eni).or_default().insert(canonical(&tracked.connection.tuple), tracked);
+    pub fn insert(&mut self, tracker: Tracker, tracked: Tracked) {
+        self.by_tracker.entry(tracker).or_default().insert(tracked);
     }
 
-    pub fn remove(&mut self, eni: EniId, tuple: &FiveTuple) -> Option<Tracked> {
-        let connections = self.by_eni.get_mut(&eni)?;
-        let removed = connections.remove(&canonical(tuple));
-        if connections.is_empty() {
-            self.by_eni.remove(&eni);
+    pub fn remove(&mut self, tracker: Tracker, tuple: &FiveTuple) -> Option<Tracked> {
+        let of = self.by_tracker.get_mut(&tracker)?;
+        let removed = of.remove(tuple);
+        if of.connections.is_empty() {
+            self.by_tracker.remove(&tracker);
         }
         removed
     }
 
-    /// Takes all connections of an ENI out.
-    pub fn remove_eni(&mut self, eni: EniId) -> impl Iterator<Item = Tracked> + use<> {
-        self.refused.remove(&eni);
-        self.by_eni.remove(&eni).into_iter().flat_map(HashMap::into_values)
+    /// Takes all connections of a tracker out.
+    pub fn remove_tracker(&mut self, tracker: Tracker) -> Vec<Tracked> {
+        self.refused.remove(&tracker);
+        self.by_tracker.remove(&tracker).map(|of| of.connections.into_values().collect()).unwrap_or_default()
     }
 
     /// Counts a connection that found no room.
-    pub fn refuse(&mut self, eni: EniId) {
-        *self.refused.entry(eni).or_default() += 1;
+    pub fn refuse(&mut self, tracker: Tracker) {
+        *self.refused.entry(tracker).or_default() += 1;
     }
 
-    pub fn refused_of(&self, eni: EniId) -> u64 {
-        self.refused.get(&eni).copied().unwrap_or(0)
+    pub fn refused_of(&self, tracker: Tracker) -> u64 {
+        self.refused.get(&tracker).copied().unwrap_or(0)
     }
 
-    pub fn len_of(&self, eni: EniId) -> usize {
-        self.by_eni.get(&eni).map_or(0, HashMap::len)
+    pub fn len_of(&self, tracker: Tracker) -> usize {
+        self.by_tracker.get(&tracker).map_or(0, |of| of.connections.len())
     }
 
     pub fn len(&self) -> usize {
-        self.by_eni.values().map(HashMap::len).sum()
+        self.by_tracker.values().map(|of| of.connections.len()).sum()
     }
 
-    pub fn enis(&self) -> impl Iterator<Item = EniId> + '_ {
-        self.by_eni.keys().copied()
+    pub fn trackers(&self) -> impl Iterator<Item = Tracker> + '_ {
+        self.by_tracker.keys().copied()
     }
 
-    pub fn of_eni(&self, eni: EniId) -> impl Iterator<Item = &Tracked> {
-        self.by_eni.get(&eni).into_iter().flat_map(HashMap::values)
+    pub fn of_tracker(&self, tracker: Tracker) -> impl Iterator<Item = &Tracked> {
+        self.by_tracker.get(&tracker).into_iter().flat_map(|of| of.connections.values())
     }
 }
 
 impl gp_trace::Connections for ConnectionTable {
     /// Connections are taken out when they have been idle too long, by a sweep every few seconds; until then they count.
     fn find(&self, tracker: Tracker, tuple: &FiveTuple) -> Option<Connection> {
-        match tracker {
-            Tracker::Eni(eni) => self.get(eni, tuple).map(|tracked| tracked.connection),
-            Tracker::NatGateway(_) | Tracker::EgressOnlyInternetGateway(_) => None,
-        }
+        self.get(tracker, tuple).map(|tracked| tracked.connection)
     }
 
     fn free_port(
         &self,
-        _: NatGatewayId,
+        gateway: NatGatewayId,
         addresses: &[Ipv4Addr],
         limit: u32,
         wanted: &FiveTuple,
     ) -> Option<(Ipv4Addr, u16)> {
-        NatPorts::default().free(addresses, limit, wanted)
+        match self.by_tracker.get(&Tracker::NatGateway(gateway)) {
+            Some(of) => of.ports.free(addresses, limit, wanted),
+            None => NatPorts::default().free(addresses, limit, wanted),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gp_model::Direction;
+    use gp_model::{Direction, EniId};
     use gp_trace::Connections;
     use gp_wire::protocol;
 
@@ -198,19 +251,19 @@ mod tests {
 
     #[test]
     fn a_connection_is_found_from_both_sides_but_only_at_its_eni() {
-        let (eni, other) = (EniId::from_bits(1), EniId::from_bits(2));
+        let (eni, other) = (Tracker::Eni(EniId::from_bits(1)), Tracker::Eni(EniId::from_bits(2)));
         let mut table = ConnectionTable::default();
         table.insert(eni, Tracked::new(echo(), 5));
-        assert_eq!(table.find(Tracker::Eni(eni), &echo().tuple), Some(echo()));
-        assert_eq!(table.find(Tracker::Eni(eni), &echo().tuple.reversed()), Some(echo()));
-        assert_eq!(table.find(Tracker::Eni(other), &echo().tuple), None);
+        assert_eq!(table.find(eni, &echo().tuple), Some(echo()));
+        assert_eq!(table.find(eni, &echo().tuple.reversed()), Some(echo()));
+        assert_eq!(table.find(other, &echo().tuple), None);
         assert!(table.remove(eni, &echo().tuple.reversed()).is_some());
         assert_eq!(table.len(), 0);
     }
 
     #[test]
     fn a_connection_survives_the_way_through_the_kernels_copy() {
-        let eni = EniId::from_bits(9);
+        let eni = Tracker::Eni(EniId::from_bits(9));
         let mut tracked = Tracked::new(echo(), 5);
         tracked.note(&echo().tuple, 7, 2, 10);
         tracked.note(&echo().tuple.reversed(), 1, 0x12, 8);
@@ -218,5 +271,32 @@ mod tests {
         assert_eq!(Tracked::from_record(&key, &value), Some((eni, tracked)));
         assert_eq!((tracked.created_ns, tracked.last_seen_ns), (5, 10));
         assert_eq!((value.opener_tcp_flags, value.answer_tcp_flags), (2, 0x12));
+    }
+
+    #[test]
+    fn a_translated_connection_is_found_from_outside_and_gives_its_port_back() {
+        let gateway = NatGatewayId::from_bits(3);
+        let nat = Tracker::NatGateway(gateway);
+        let inside = FiveTuple {
+            protocol: protocol::TCP,
+            src: "10.0.1.5".parse().unwrap(),
+            dst: "203.0.113.7".parse().unwrap(),
+            src_port: 4000,
+            dst_port: 443,
+        };
+        let own: Ipv4Addr = "10.0.0.9".parse().unwrap();
+        let outside = FiveTuple { src: own.into(), ..inside };
+        let connection = Connection { tuple: inside, opened_by: Direction::Egress, translated: Some(outside) };
+        let mut table = ConnectionTable::default();
+        table.insert(nat, Tracked::new(connection, 5));
+        for tuple in [inside, inside.reversed(), outside, outside.reversed()] {
+            assert_eq!(table.find(nat, &tuple), Some(connection), "{tuple}");
+        }
+        table.get_mut(nat, &outside.reversed()).unwrap().note(&outside.reversed(), 3, 0x12, 6);
+        assert_eq!(table.get(nat, &inside).unwrap().activity.reverse.packets, 3);
+        assert_eq!(table.free_port(gateway, &[own], 1, &outside), None, "one port is all that the limit allows");
+        assert!(table.remove(nat, &outside.reversed()).is_some());
+        assert_eq!(table.free_port(gateway, &[own], 1, &outside), Some((own, 4000)));
+        assert_eq!((table.find(nat, &outside), table.len()), (None, 0));
     }
 }

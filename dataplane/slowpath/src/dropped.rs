@@ -13,8 +13,8 @@ use serde::Serialize;
 /// A flow whose packets are dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DroppedFlow {
-    /// The ENI that sends it.
-    pub eni: EniId,
+    /// The ENI that sends it; none where it comes from outside.
+    pub eni: Option<EniId>,
     /// `tcp 10.0.1.20:4000 > 10.0.2.10:22`.
     pub flow: String,
     /// The drop reason's name.
@@ -55,7 +55,7 @@ impl<K: Kernel> Engine<K> {
 impl<K: Kernel> crate::engine::Work<'_, K> {
     /// `None` where the flow has gone, or passes, by now.
     fn dropped_flow(&self, key: &FlowKey, value: &FlowValue) -> Option<DroppedFlow> {
-        let eni = self.state.ports.at(key.port)?.eni;
+        let eni = self.state.ports.at(key.port)?.ingress.eni();
         let (path, _) = self.decide_again(key)?;
         let Verdict::Drop(drop) = path.verdict() else { return None };
         Some(DroppedFlow {

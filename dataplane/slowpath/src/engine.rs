@@ -6,11 +6,12 @@ use crate::counters::{Counters, DropTotals, EniCounters, Totals};
 use crate::flows::FlowIndex;
 use crate::fragments::FragmentTable;
 use crate::kernel::{HostKernel, Kernel, KernelError};
-use crate::ports::{Port, Ports};
-use gp_abi::FlowKey;
-use gp_compile::{HostView, key_of};
-use gp_model::{EniId, Mac, World};
-use gp_trace::DropReason;
+use crate::nat::NatTable;
+use crate::ports::{Port, Ports, Side, Uplink};
+use gp_abi::{ACTION_DELIVER, FlowKey};
+use gp_compile::{HostView, key_of, out_port};
+use gp_model::{EniId, Mac, Region, World};
+use gp_trace::{DropReason, Ingress, Tracker};
 use gp_wire::{FiveTuple, IpPacket, Packet, TcpFlags, Transport, protocol};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,6 +29,7 @@ pub(crate) struct State {
     pub connections: ConnectionTable,
     pub flows: FlowIndex,
     pub fragments: FragmentTable,
+    pub nats: NatTable,
     pub drops: DropTotals,
     pub totals: Totals,
 }
@@ -57,16 +59,8 @@ impl<K: Kernel> Engine<K> {
     /// # Errors
     /// The kernel refuses, mostly since there are as many ENIs as there may be; or interface or tag are out of range.
     pub fn add_port(&self, port: Port, now: Now) -> Result<(), KernelError> {
-        let number = port.check_number()?;
-        self.work(now, |work| {
-            if let Some(old) = work.state.ports.get(port.eni).filter(|old| old.number() != number) {
-                let old = old.eni;
-                work.remove_port(old);
-            }
-            work.kernel.ensure_eni(number)?;
-            work.state.ports.insert(port);
-            Ok(())
-        })
+        let side = Side::of_port(port)?;
+        self.work(now, |work| work.add_side(side))
     }
 
     /// Takes an ENI off this host: its flows and connections go, and nothing more from it or to it passes. To be called
@@ -75,9 +69,23 @@ impl<K: Kernel> Engine<K> {
         self.work(now, |work| work.remove_port(eni))
     }
 
+    /// Gives a region its way to the outside.
+    ///
+    /// # Errors
+    /// As [`Engine::add_port`].
+    pub fn set_uplink(&self, uplink: Uplink, now: Now) -> Result<(), KernelError> {
+        let side = Side::of_uplink(uplink)?;
+        self.work(now, |work| work.add_side(side))
+    }
+
+    /// Takes a region's way to the outside. To be called before its interface goes. Says whether it was there.
+    pub fn remove_uplink(&self, region: &Region, now: Now) -> bool {
+        self.work(now, |work| work.remove_uplink(region))
+    }
+
     /// The ENIs that are on this host.
     pub fn ports(&self) -> Vec<Port> {
-        self.work(Now::default(), |work| work.state.ports.iter().cloned().collect())
+        self.work(Now::default(), |work| work.state.ports.ports().collect())
     }
 
     /// The worlds as they were applied last.
@@ -111,9 +119,10 @@ impl<K: Kernel> Engine<K> {
     pub fn eni_counters(&self, eni: EniId) -> Option<EniCounters> {
         let (number, flows, connections, connections_refused) = self.work(Now::default(), |work| {
             let state = &work.state;
-            let number = state.ports.get(eni)?.number();
-            let connections = state.connections.len_of(eni);
-            Some((number, state.flows.len_of(number), connections, state.connections.refused_of(eni)))
+            let number = state.ports.get(eni)?.number;
+            let tracker = Tracker::Eni(eni);
+            let connections = state.connections.len_of(tracker);
+            Some((number, state.flows.len_of(number), connections, state.connections.refused_of(tracker)))
         })?;
         let kernel = self.kernel.eni(number).ok().flatten()?;
         let connections_free = PER_ENI_MAX.saturating_sub(connections);
@@ -122,41 +131,80 @@ impl<K: Kernel> Engine<K> {
 }
 
 impl<K: Kernel> Work<'_, K> {
+    fn add_side(&mut self, side: Side) -> Result<(), KernelError> {
+        if let Some(old) = self.state.ports.find(side.ingress, &side.region)
+            && old.number != side.number
+        {
+            match side.ingress {
+                Ingress::Eni(eni) => self.remove_port(eni),
+                Ingress::Uplink => self.remove_uplink(&side.region),
+            };
+        }
+        self.kernel.ensure_eni(side.number)?;
+        self.state.ports.insert(side);
+        Ok(())
+    }
+
+    fn remove_side(&mut self, ingress: Ingress, region: &Region) -> Option<Side> {
+        let side = self.state.ports.remove(ingress, region)?;
+        if let Err(error) = self.kernel.remove_eni(side.number) {
+            self.failed("forget a port", &error);
+        }
+        let own: Vec<FlowKey> = self.state.flows.of_port(side.number).copied().collect();
+        own.iter().for_each(|key| self.remove_flow(key));
+        Some(side)
+    }
+
     pub fn remove_port(&mut self, eni: EniId) -> bool {
-        let Some(port) = self.state.ports.remove(eni) else { return false };
-        if let Err(error) = self.kernel.remove_eni(port.number()) {
-            self.failed("forget an ENI", &error);
+        let Some(region) = self.state.ports.get(eni).map(|side| side.region.clone()) else { return false };
+        self.remove_side(Ingress::Eni(eni), &region);
+        // All flows to it: each of them has read the ENI.
+        for key in self.state.flows.resting_on(&[gp_trace::Read::Eni(eni)]) {
+            self.remove_flow(&key);
         }
-        // All flows from it and to it: each of them has read the ENI.
-        let reading = self.state.flows.resting_on(&[gp_trace::Read::Eni(eni)]);
-        let own: Vec<FlowKey> = self.state.flows.of_port(port.number()).copied().collect();
-        for key in own.iter().chain(&reading) {
-            self.remove_flow(key);
-        }
-        let connections: Vec<_> = self.state.connections.remove_eni(eni).collect();
-        for tracked in connections {
-            self.remove_record(eni, &tracked);
-        }
+        self.remove_tracker(Tracker::Eni(eni));
         true
     }
 
-    /// The world that an ENI of this host is in.
-    pub fn world_of(&self, port: &Port) -> Option<Arc<World>> {
-        self.state.view.regions.get(&port.region).cloned()
+    fn remove_uplink(&mut self, region: &Region) -> bool {
+        let Some(side) = self.remove_side(Ingress::Uplink, region) else { return false };
+        let mut towards = Vec::new();
+        let scanned = self.kernel.scan_flows(&mut |key, value| {
+            if value.action == ACTION_DELIVER && out_port(value) == side.number {
+                towards.push(*key);
+            }
+        });
+        if let Err(error) = scanned {
+            self.failed("walk the flows", &error);
+        }
+        towards.iter().for_each(|key| self.remove_flow(key));
+        true
+    }
+
+    /// Forgets all connections of a tracker. Says how many there were.
+    pub fn remove_tracker(&mut self, tracker: Tracker) -> usize {
+        let connections = self.state.connections.remove_tracker(tracker);
+        connections.iter().for_each(|tracked| self.remove_record(tracker, tracked));
+        connections.len()
+    }
+
+    /// The world that a port of this host is in.
+    pub fn world_of(&self, side: &Side) -> Option<Arc<World>> {
+        self.state.view.regions.get(&side.region).cloned()
     }
 
     /// Removes a flow from the index and the kernel; what it counted goes to its connections.
     pub fn remove_flow(&mut self, key: &FlowKey) {
-        self.state.flows.remove(key);
         match self.kernel.remove_flow(key) {
             Ok(Some(last)) => self.note(key, &last, true),
             Ok(None) => {}
             Err(error) => self.failed("remove a flow", &error),
         }
+        self.state.flows.remove(key);
     }
 
-    pub fn remove_record(&mut self, eni: EniId, tracked: &crate::connections::Tracked) {
-        let (key, _) = tracked.record(eni);
+    pub fn remove_record(&mut self, tracker: Tracker, tracked: &crate::connections::Tracked) {
+        let (key, _) = tracked.record(tracker);
         if let Err(error) = self.kernel.remove_connection(&key) {
             self.failed("remove a connection", &error);
         }
@@ -199,7 +247,7 @@ pub(crate) fn plain_packet(tuple: FiveTuple, src_mac: Mac, dst_mac: Mac) -> IpPa
     }
 }
 
-/// The key under which packets with this tuple from this ENI are cached.
-pub(crate) fn key_at(port: &Port, tuple: FiveTuple) -> Option<FlowKey> {
-    key_of(&Packet::Ip(plain_packet(tuple, port.mac, port.mac)), port.number())
+/// The key under which packets with this tuple from this port are cached.
+pub(crate) fn key_at(side: &Side, tuple: FiveTuple) -> Option<FlowKey> {
+    key_of(&Packet::Ip(plain_packet(tuple, side.mac, side.mac)), side.number)
 }

@@ -3,14 +3,14 @@
 //! The flow table is read without the lock, in batches by the kernel; what follows from it is done in portions, so that
 //! upcalls wait for one portion at most.
 
+use crate::cache::holder;
 use crate::clock::Now;
 use crate::connections::Tracked;
 use crate::engine::{Engine, Work, key_at};
 use crate::kernel::{Kernel, KernelError};
-use crate::ports::Port;
-use crate::upcall::holder;
 use gp_abi::{ACTION_DELIVER, FlowKey, FlowValue};
-use gp_model::{EniId, World};
+use gp_model::{ConnectionTracking, EniId};
+use gp_trace::Tracker;
 use gp_wire::{FiveTuple, TcpFlags, protocol};
 
 /// A flow entry is only a cache: dropping an idle one costs an upcall for its next packet, keeping it costs memory.
@@ -40,9 +40,9 @@ impl<K: Kernel> Engine<K> {
             }
         })?;
         expired += self.work(now, |work| work.expire_flows(&portion));
-        let enis: Vec<EniId> = self.work(now, |work| work.state.connections.enis().collect());
-        for eni in enis {
-            expired += self.work(now, |work| work.expire_connections(eni));
+        let trackers: Vec<Tracker> = self.work(now, |work| work.state.connections.trackers().collect());
+        for tracker in trackers {
+            expired += self.work(now, |work| work.expire_connections(tracker));
         }
         self.work(now, |work| work.state.totals.expired += expired as u64);
         Ok(expired)
@@ -71,24 +71,33 @@ impl<K: Kernel> Work<'_, K> {
         expired
     }
 
-    fn expire_connections(&mut self, eni: EniId) -> usize {
-        let Some(port) = self.state.ports.get(eni).cloned() else {
-            let orphans: Vec<_> = self.state.connections.remove_eni(eni).collect();
-            orphans.iter().for_each(|tracked| self.remove_record(eni, tracked));
-            return orphans.len();
+    fn expire_connections(&mut self, tracker: Tracker) -> usize {
+        if !self.is_there(tracker) {
+            return self.remove_tracker(tracker);
+        }
+        let settings = match tracker {
+            Tracker::Eni(eni) => {
+                let world = self.state.ports.get(eni).and_then(|side| self.world_of(side));
+                let Some(world) = world else { return 0 };
+                world.eni(eni).map(|eni| eni.connection_tracking).unwrap_or_default()
+            }
+            _ => ConnectionTracking::default(),
         };
-        let Some(world) = self.world_of(&port) else { return 0 };
-        let settings = world.eni(eni).map(|eni| eni.connection_tracking).unwrap_or_default();
         let now = self.now;
-        let is_idle = |tracked: &Tracked| tracked.is_idle(&settings, now);
-        let idle: Vec<FiveTuple> =
-            self.state.connections.of_eni(eni).filter(|t| is_idle(t)).map(|t| t.connection.tuple).collect();
+        let is_idle = |tracked: &Tracked| tracked.is_idle(tracker, &settings, now);
+        let idle: Vec<Tracked> =
+            self.state.connections.of_tracker(tracker).filter(|tracked| is_idle(tracked)).copied().collect();
         let mut expired = 0;
-        for tuple in idle {
-            self.remove_flows_of(&world, &port, &tuple);
-            let still_idle = self.state.connections.get(eni, &tuple).is_some_and(is_idle);
-            if still_idle && let Some(tracked) = self.state.connections.remove(eni, &tuple) {
-                self.remove_record(eni, &tracked);
+        for tracked in idle {
+            let tuple = tracked.connection.tuple;
+            self.remove_flows_of(tracker, &tracked);
+            let still = self.state.connections.get(tracker, &tuple).filter(|tracked| is_idle(tracked)).copied();
+            if let Some(tracked) = still {
+                self.state.connections.remove(tracker, &tuple);
+                self.remove_record(tracker, &tracked);
+                if !tracked.is_closing() {
+                    self.state.nats.idled(tracker);
+                }
                 expired += 1;
             }
         }
@@ -98,16 +107,24 @@ impl<K: Kernel> Work<'_, K> {
     /// Takes out what is cached of a connection, in both directions and at both ends. It rests on the connection, and
     /// may have seen a packet since it was read: taking it out brings its last word. If there was a packet, the next
     /// one just caches it again.
-    fn remove_flows_of(&mut self, world: &World, port: &Port, tuple: &FiveTuple) {
-        let far_ends = [tuple.dst, tuple.src].map(|address| holder(world, port.eni, address));
-        let peers = far_ends.into_iter().flatten().filter_map(|eni| self.state.ports.get(eni));
-        let mut ports: Vec<Port> = peers.cloned().collect();
-        ports.push(port.clone());
-        let keys = ports.iter().flat_map(|port| [key_at(port, *tuple), key_at(port, tuple.reversed())]).flatten();
+    fn remove_flows_of(&mut self, tracker: Tracker, tracked: &Tracked) {
+        let mut keys = self.gateway_flows_of(tracker, tracked);
+        if let Tracker::Eni(eni) = tracker {
+            keys.extend(self.flows_at_ends(eni, &tracked.connection.tuple));
+        }
         for key in keys {
             if self.state.flows.contains(&key) {
                 self.remove_flow(&key);
             }
         }
+    }
+
+    fn flows_at_ends(&self, eni: EniId, tuple: &FiveTuple) -> Vec<FlowKey> {
+        let Some(side) = self.state.ports.get(eni) else { return Vec::new() };
+        let Some(world) = self.world_of(side) else { return Vec::new() };
+        let far_ends = [tuple.dst, tuple.src].map(|address| holder(&world, eni, address));
+        let peers = far_ends.into_iter().flatten().filter_map(|eni| self.state.ports.get(eni));
+        let sides = peers.chain([side]);
+        sides.flat_map(|side| [key_at(side, *tuple), key_at(side, tuple.reversed())]).flatten().collect()
     }
 }

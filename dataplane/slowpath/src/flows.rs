@@ -3,8 +3,10 @@
 //! Flows between the same ENIs read the same, so each distinct list of reads is kept once, with its flows. A change asks:
 //! which lists hold one of these reads, and which flows have those lists?
 
-use gp_abi::FlowKey;
-use gp_trace::Read;
+use crate::connections::canonical;
+use gp_abi::{FlowKey, FlowValue};
+use gp_trace::{Pass, Read, Tracker};
+use gp_wire::FiveTuple;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -18,6 +20,25 @@ pub(crate) struct FlowIndex {
     free: Vec<ListId>,
     id_of_list: HashMap<Arc<[Read]>, ListId>,
     lists_with: HashMap<Read, HashSet<ListId>>,
+    by_gateway: HashMap<FlowKey, Gateways>,
+    of_connection: HashMap<(Tracker, FiveTuple), HashSet<FlowKey>>,
+}
+
+/// Of a flow that passes other trackers than the ENIs at its ends, or those with other tuples: who must hear of its
+/// packets, and how many they have heard of.
+#[derive(Debug)]
+struct Gateways {
+    passes: Arc<[Pass]>,
+    packets: u64,
+    bytes: u64,
+}
+
+/// What a flow has counted since its trackers heard of it last.
+#[derive(Debug)]
+pub(crate) struct News {
+    pub passes: Arc<[Pass]>,
+    pub packets: u64,
+    pub bytes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +82,52 @@ impl FlowIndex {
         self.lists[list].flows.insert(key);
     }
 
+    /// Notes whose packets a flow's are. No passes: those of the ENIs at its ends, with its own tuple.
+    pub fn set_passes(&mut self, key: &FlowKey, passes: &[Pass]) {
+        let old = self.by_gateway.get(key);
+        if old.map_or(&[][..], |gateways| &gateways.passes) == passes {
+            return;
+        }
+        let (packets, bytes) = old.map_or((0, 0), |gateways| (gateways.packets, gateways.bytes));
+        self.forget_passes(key);
+        if passes.is_empty() {
+            return;
+        }
+        for pass in passes {
+            self.of_connection.entry((pass.tracker, canonical(&pass.tuple))).or_default().insert(*key);
+        }
+        self.by_gateway.insert(*key, Gateways { passes: passes.into(), packets, bytes });
+    }
+
+    /// Who must hear what of a flow that passes gateways; the next time it is news from here on.
+    pub fn news(&mut self, key: &FlowKey, value: &FlowValue) -> Option<News> {
+        let gateways = self.by_gateway.get_mut(key)?;
+        let packets = value.packets.saturating_sub(gateways.packets);
+        let bytes = value.bytes.saturating_sub(gateways.bytes);
+        (gateways.packets, gateways.bytes) = (value.packets, value.bytes);
+        Some(News { passes: Arc::clone(&gateways.passes), packets, bytes })
+    }
+
+    /// The flows that pass a tracker with this tuple or its reverse, as far as passes were noted.
+    pub fn of_connection(&self, tracker: Tracker, tuple: &FiveTuple) -> Vec<FlowKey> {
+        self.of_connection.get(&(tracker, canonical(tuple))).into_iter().flatten().copied().collect()
+    }
+
+    fn forget_passes(&mut self, key: &FlowKey) {
+        let Some(gateways) = self.by_gateway.remove(key) else { return };
+        for pass in gateways.passes.iter() {
+            let place = (pass.tracker, canonical(&pass.tuple));
+            if let Some(flows) = self.of_connection.get_mut(&place) {
+                flows.remove(key);
+                if flows.is_empty() {
+                    self.of_connection.remove(&place);
+                }
+            }
+        }
+    }
+
     pub fn remove(&mut self, key: &FlowKey) -> bool {
+        self.forget_passes(key);
         let Some(flows) = self.by_port.get_mut(&key.port) else { return false };
         let Some(list) = flows.remove(key) else { return false };
         if flows.is_empty() {

@@ -5,7 +5,6 @@
 //! Source: RFC 791, 3.2; RFC 8200, 4.5.
 
 use crate::clock::Now;
-use gp_model::EniId;
 use gp_wire::{Fragment, IpPacket, Transport};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -13,15 +12,15 @@ use std::net::IpAddr;
 /// How long fragments of one packet may be apart, in seconds (RFC 8200 gives reassembly 60; Linux 30).
 const LIFETIME_SECS: u64 = 30;
 
-/// Packets that may be in pieces at the same time, over all ENIs; the oldest make room.
+/// Packets that may be in pieces at the same time, over all ports; the oldest make room.
 const PACKETS_MAX: usize = 4096;
 
-/// Of these at most so many for one ENI, so that one can't push out all others'.
-const PACKETS_OF_ENI_MAX: usize = 512;
+/// Of these at most so many for one port, so that one can't push out all others'.
+const PACKETS_OF_PORT_MAX: usize = 512;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct PacketId {
-    eni: EniId,
+    port: u32,
     src: IpAddr,
     dst: IpAddr,
     protocol: u8,
@@ -41,16 +40,16 @@ pub(crate) struct FragmentTable {
     firsts: HashMap<PacketId, First>,
     /// Oldest first.
     order: VecDeque<PacketId>,
-    of_eni: HashMap<EniId, usize>,
+    of_port: HashMap<u32, usize>,
 }
 
 impl FragmentTable {
     /// Makes a fragment tell its ports: notes those of a first one, fills in those of a later one. A later one whose
     /// first is unknown stays as it is, and the trace drops it.
-    pub fn complete(&mut self, eni: EniId, packet: &mut IpPacket, now: Now) {
+    pub fn complete(&mut self, port: u32, packet: &mut IpPacket, now: Now) {
         let Some(fragment) = packet.fragment else { return };
         let id = PacketId {
-            eni,
+            port,
             src: packet.tuple.src,
             dst: packet.tuple.dst,
             protocol: packet.tuple.protocol,
@@ -74,10 +73,10 @@ impl FragmentTable {
             return;
         }
         self.order.push_back(id);
-        let of_eni = self.of_eni.entry(id.eni).or_default();
-        *of_eni += 1;
-        if *of_eni > PACKETS_OF_ENI_MAX
-            && let Some(place) = self.order.iter().position(|other| other.eni == id.eni)
+        let of_port = self.of_port.entry(id.port).or_default();
+        *of_port += 1;
+        if *of_port > PACKETS_OF_PORT_MAX
+            && let Some(place) = self.order.iter().position(|other| other.port == id.port)
         {
             self.remove_at(place);
         } else if self.order.len() > PACKETS_MAX {
@@ -98,10 +97,10 @@ impl FragmentTable {
     fn remove_at(&mut self, place: usize) {
         let Some(id) = self.order.remove(place) else { return };
         self.firsts.remove(&id);
-        if let Some(count) = self.of_eni.get_mut(&id.eni) {
+        if let Some(count) = self.of_port.get_mut(&id.port) {
             *count -= 1;
             if *count == 0 {
-                self.of_eni.remove(&id.eni);
+                self.of_port.remove(&id.port);
             }
         }
     }
@@ -134,8 +133,8 @@ mod tests {
         Now { monotonic_ns: secs * 1_000_000_000, ..Now::default() }
     }
 
-    fn ports(table: &mut FragmentTable, eni: u128, mut packet: IpPacket, now: Now) -> (u16, u16) {
-        table.complete(EniId::from_bits(eni), &mut packet, now);
+    fn ports(table: &mut FragmentTable, port: u32, mut packet: IpPacket, now: Now) -> (u16, u16) {
+        table.complete(port, &mut packet, now);
         (packet.tuple.src_port, packet.tuple.dst_port)
     }
 
@@ -146,7 +145,7 @@ mod tests {
         ports(&mut table, 1, fragment(7, 0), at(1));
         assert_eq!(ports(&mut table, 1, fragment(7, 1480), at(2)), (1000, 53));
         assert_eq!(ports(&mut table, 1, fragment(8, 1480), at(2)), (0, 0), "another packet");
-        assert_eq!(ports(&mut table, 2, fragment(7, 1480), at(2)), (0, 0), "another ENI");
+        assert_eq!(ports(&mut table, 2, fragment(7, 1480), at(2)), (0, 0), "another port");
         assert_eq!(ports(&mut table, 1, fragment(7, 1480), at(31)), (0, 0), "too late");
     }
 
@@ -157,7 +156,7 @@ mod tests {
         for id in 0..100_000 {
             ports(&mut table, 1, fragment(id, 0), at(1));
         }
-        assert_eq!(table.order.len(), PACKETS_OF_ENI_MAX + 1);
+        assert_eq!(table.order.len(), PACKETS_OF_PORT_MAX + 1);
         assert_eq!(table.firsts.len(), table.order.len());
         assert_eq!(ports(&mut table, 2, fragment(1, 1480), at(2)), (1000, 53));
         assert_eq!(ports(&mut table, 1, fragment(99_999, 1480), at(2)), (1000, 53));

@@ -10,6 +10,7 @@
 //! guests never panic and never hold more memory than the bounds in each module say; connections outlive the process.
 
 mod adopt;
+mod cache;
 mod change;
 mod clock;
 mod connections;
@@ -20,6 +21,8 @@ mod expire;
 mod flows;
 mod fragments;
 mod kernel;
+mod nat;
+mod note;
 mod ports;
 mod runner;
 mod upcall;
@@ -31,7 +34,8 @@ pub use dropped::DroppedFlow;
 pub use engine::Engine;
 pub use gp_compile::Output;
 pub use kernel::{HostKernel, Kernel, KernelError};
-pub use ports::Port;
+pub use nat::NatCounters;
+pub use ports::{Port, Uplink};
 pub use runner::{RunnerError, UpcallRunner};
 pub use upcall::Fate;
 
@@ -41,6 +45,8 @@ pub use upcall::Fate;
 /// this meets `upcall-budget` among the drops.
 pub const UPCALL_BUDGET: gp_maps::UpcallBudget = gp_maps::UpcallBudget { per_second: 10_000, burst: 2_000 };
 
+#[cfg(test)]
+mod gateway_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! The ENIs that have an interface on this host.
+//! Where packets come in and go out on this host: its ENIs, and each region's way to the outside.
 
 use crate::kernel::KernelError;
-use gp_abi::PORT_VLAN_SHIFT;
-use gp_compile::{HostSide, HostSides, Output, port_number};
+use gp_compile::{HostSide, HostSides, Output, UplinkSide, port_number};
 use gp_model::{EniId, Mac, Region};
+use gp_trace::Ingress;
 use std::collections::HashMap;
 
 /// One ENI's place on this host.
@@ -22,60 +22,137 @@ pub struct Port {
     pub mtu: u16,
 }
 
-impl Port {
-    /// What the kernel knows it by, if there is room for interface and tag in it.
-    pub(crate) fn check_number(&self) -> Result<u32, KernelError> {
-        let Self { ifindex, vlan, .. } = *self;
-        port_number(ifindex, vlan).ok_or(KernelError::PortNumber { ifindex, vlan })
+/// A region's way to the outside. Nobody asks for neighbours there: all goes to the peer and all comes from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uplink {
+    pub region: Region,
+    /// Interface index of our end.
+    pub ifindex: u32,
+    pub output: Output,
+    /// The MAC address of our end.
+    pub mac: Mac,
+    /// That of the other end.
+    pub peer_mac: Mac,
+    /// Largest IP packet, in bytes.
+    pub mtu: u16,
+}
+
+/// What the engine knows of either.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Side {
+    pub ingress: Ingress,
+    pub region: Region,
+    /// What the kernel knows it by.
+    pub number: u32,
+    pub ifindex: u32,
+    pub vlan: u16,
+    pub output: Output,
+    /// The MAC address that frames come from.
+    pub mac: Mac,
+    /// Of an uplink, the MAC address of our end.
+    pub own_mac: Mac,
+    pub mtu: u16,
+}
+
+impl Side {
+    pub fn of_port(port: Port) -> Result<Self, KernelError> {
+        let Port { eni, region, ifindex, vlan, output, mac, mtu } = port;
+        let number = port_number(ifindex, vlan).ok_or(KernelError::PortNumber { ifindex, vlan })?;
+        let ingress = Ingress::Eni(eni);
+        Ok(Self { ingress, region, number, ifindex, vlan, output, mac, own_mac: Mac([0; 6]), mtu })
     }
 
-    /// The number of a port that has passed [`Port::check_number`].
-    pub(crate) fn number(&self) -> u32 {
-        self.ifindex | u32::from(self.vlan) << PORT_VLAN_SHIFT
+    pub fn of_uplink(uplink: Uplink) -> Result<Self, KernelError> {
+        let Uplink { region, ifindex, output, mac: own_mac, peer_mac: mac, mtu } = uplink;
+        let number = port_number(ifindex, 0).ok_or(KernelError::PortNumber { ifindex, vlan: 0 })?;
+        Ok(Self { ingress: Ingress::Uplink, region, number, ifindex, vlan: 0, output, mac, own_mac, mtu })
+    }
+
+    fn host_side(&self) -> HostSide {
+        let Self { ifindex, vlan, output, mac, mtu, .. } = *self;
+        HostSide { ifindex, vlan, output, mac, mtu }
+    }
+
+    fn port(&self) -> Option<Port> {
+        let Self { ifindex, vlan, output, mac, mtu, .. } = *self;
+        Some(Port { eni: self.ingress.eni()?, region: self.region.clone(), ifindex, vlan, output, mac, mtu })
     }
 }
 
-/// Ports by ENI and by number.
+/// Sides by ENI, by region of an uplink and by number.
 #[derive(Debug, Default)]
 pub(crate) struct Ports {
-    by_eni: HashMap<EniId, Port>,
-    eni_by_number: HashMap<u32, EniId>,
+    by_eni: HashMap<EniId, Side>,
+    uplinks: HashMap<Region, Side>,
+    by_number: HashMap<u32, (Ingress, Region)>,
 }
 
 impl Ports {
-    pub fn insert(&mut self, port: Port) {
-        self.eni_by_number.insert(port.number(), port.eni);
-        self.by_eni.insert(port.eni, port);
+    pub fn insert(&mut self, side: Side) {
+        self.by_number.insert(side.number, (side.ingress, side.region.clone()));
+        match side.ingress {
+            Ingress::Eni(eni) => self.by_eni.insert(eni, side),
+            Ingress::Uplink => self.uplinks.insert(side.region.clone(), side),
+        };
     }
 
-    pub fn remove(&mut self, eni: EniId) -> Option<Port> {
-        let port = self.by_eni.remove(&eni)?;
-        self.eni_by_number.remove(&port.number());
-        Some(port)
+    pub fn remove(&mut self, ingress: Ingress, region: &Region) -> Option<Side> {
+        let side = match ingress {
+            Ingress::Eni(eni) => self.by_eni.remove(&eni),
+            Ingress::Uplink => self.uplinks.remove(region),
+        }?;
+        self.by_number.remove(&side.number);
+        Some(side)
     }
 
-    pub fn get(&self, eni: EniId) -> Option<&Port> {
+    pub fn get(&self, eni: EniId) -> Option<&Side> {
         self.by_eni.get(&eni)
     }
 
-    pub fn at(&self, number: u32) -> Option<&Port> {
-        self.eni_by_number.get(&number).and_then(|eni| self.by_eni.get(eni))
+    pub fn uplink(&self, region: &Region) -> Option<&Side> {
+        self.uplinks.get(region)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Port> {
-        self.by_eni.values()
+    pub fn at(&self, number: u32) -> Option<&Side> {
+        let (ingress, region) = self.by_number.get(&number)?;
+        self.find(*ingress, region)
     }
 
+    pub fn find(&self, ingress: Ingress, region: &Region) -> Option<&Side> {
+        match ingress {
+            Ingress::Eni(eni) => self.get(eni),
+            Ingress::Uplink => self.uplink(region),
+        }
+    }
+
+    /// Those of ENIs.
+    pub fn ports(&self) -> impl Iterator<Item = Port> + '_ {
+        self.by_eni.values().filter_map(Side::port)
+    }
+
+    /// Number of ENIs.
     pub fn len(&self) -> usize {
         self.by_eni.len()
     }
+
+    /// All ENIs, and the uplink of this region.
+    pub fn in_region<'a>(&'a self, region: &'a Region) -> impl HostSides + 'a {
+        SidesOf { ports: self, region }
+    }
 }
 
-impl HostSides for Ports {
+struct SidesOf<'a> {
+    ports: &'a Ports,
+    region: &'a Region,
+}
+
+impl HostSides for SidesOf<'_> {
     fn host_side(&self, eni: EniId) -> Option<HostSide> {
-        self.get(eni).map(|port| {
-            let Port { ifindex, vlan, output, mac, mtu, .. } = *port;
-            HostSide { ifindex, vlan, output, mac, mtu }
-        })
+        self.ports.get(eni).map(Side::host_side)
+    }
+
+    fn uplink(&self) -> Option<UplinkSide> {
+        let side = self.ports.uplink(self.region)?;
+        Some(UplinkSide { side: side.host_side(), own_mac: side.own_mac })
     }
 }

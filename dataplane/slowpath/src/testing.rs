@@ -2,12 +2,12 @@
 
 use crate::engine::Engine;
 use crate::kernel::{Kernel, KernelError};
-use crate::{Fate, Now, Port};
+use crate::{Fate, Now, Port, Uplink};
 use bytemuck::Zeroable;
 use gp_abi::{ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue, UPCALL_MAGIC, UpcallHeader};
 use gp_compile::{Arrival, Cause, FlowEntry, FlowTable, HostView, Outcome, Output, execute};
-use gp_model::{Change, EniId, Generation, Record};
-use gp_trace::{DropReason, Verdict, trace};
+use gp_model::{Change, EniId, Generation, Mac, Record};
+use gp_trace::{DropReason, Ingress, Verdict, trace};
 use gp_worlds::{Scenario, Sent};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -160,6 +160,10 @@ impl Host {
     }
 
     fn add_ports(&mut self) {
+        let region = self.scenario.world.region.clone();
+        let output = Output::Peer;
+        let uplink = Uplink { region, ifindex: UPLINK, output, mac: OWN, peer_mac: PEER, mtu: 1500 };
+        self.engine.set_uplink(uplink, self.now).unwrap();
         let enis: Vec<_> = self.scenario.world.tables().enis.values().cloned().collect();
         for eni in enis {
             let region = self.scenario.world.region.clone();
@@ -203,32 +207,34 @@ impl Host {
 
     pub fn send(&mut self, text: &str) -> Seen {
         let Sent { ingress, packet } = self.scenario.packet(text).unwrap();
-        let eni = ingress.eni().expect("the packet of a guest");
-        self.send_frame(eni, &mut gp_wire::build::emit(&packet))
+        self.send_frame_at(number(ingress), &mut gp_wire::build::emit(&packet))
     }
 
     /// What a fresh trace says to the packet of a text.
     pub fn verdict(&self, text: &str) -> Verdict {
         let Sent { ingress, packet } = self.scenario.packet(text).unwrap();
-        let eni = ingress.eni().expect("the packet of a guest");
         let now = self.now;
-        let path =
-            self.engine.work(now, |work| trace(&self.scenario.world, &work.state.connections, eni, &packet, now.wall));
+        let path = self
+            .engine
+            .work(now, |work| trace(&self.scenario.world, &work.state.connections, ingress, &packet, now.wall));
         path.unwrap().verdict().clone()
     }
 
     pub fn send_frame(&mut self, eni: EniId, frame: &mut [u8]) -> Seen {
-        let arrival = Arrival { port: ifindex(eni), now_ns: self.now.monotonic_ns, gso: None };
+        self.send_frame_at(ifindex(eni), frame)
+    }
+
+    pub fn send_frame_at(&mut self, port: u32, frame: &mut [u8]) -> Seen {
+        let arrival = Arrival { port, now_ns: self.now.monotonic_ns, gso: None };
         let outcome = execute(&mut *self.kernel.tables(), frame, &arrival);
         match outcome {
             Outcome::Deliver { port } => {
                 self.kernel.tables().sent.push((port, frame.to_vec()));
-                Seen::Hit(Fate::Delivered(self.eni_at(port)))
+                Seen::Hit(if port == UPLINK { Fate::LeftRegion } else { Fate::Delivered(self.eni_at(port)) })
             }
             Outcome::Drop { code } => Seen::Hit(Fate::Dropped(DropReason::from_code(code).unwrap())),
             Outcome::Upcall(cause) => {
-                let header =
-                    UpcallHeader { magic: UPCALL_MAGIC, port: ifindex(eni), cause: cause.code(), reserved: [0; 5] };
+                let header = UpcallHeader { magic: UPCALL_MAGIC, port, cause: cause.code(), reserved: [0; 5] };
                 let mut bytes = [bytemuck::bytes_of(&header), frame].concat();
                 Seen::Upcall(cause, self.engine.handle_upcall(&mut bytes, self.now))
             }
@@ -255,6 +261,15 @@ impl Host {
     pub fn sent(&self) -> Vec<(u32, Vec<u8>)> {
         std::mem::take(&mut self.kernel.tables().sent)
     }
+}
+
+/// The uplink's port; those of ENIs are odd.
+pub(crate) const UPLINK: u32 = 4096;
+const OWN: Mac = Mac([0x12, 0, 0, 0, 0, 2]);
+const PEER: Mac = Mac([0x12, 0, 0, 0, 0, 1]);
+
+fn number(ingress: Ingress) -> u32 {
+    ingress.eni().map_or(UPLINK, ifindex)
 }
 
 /// Interface indexes that follow from ids.

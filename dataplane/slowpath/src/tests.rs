@@ -7,7 +7,7 @@ use gp_compile::Cause;
 use gp_model::{
     Direction, PrefixList, PrefixListChange, PrefixListEntry, PrefixListId, PrefixListVersion, RulePeer, Tags,
 };
-use gp_trace::{DropReason, LocalService, Probe, Resource, Verdict};
+use gp_trace::{DropReason, LocalService, Probe, Resource, Tracker, Verdict};
 use gp_wire::Packet;
 use gp_worlds::random::RandomWorld;
 use gp_worlds::{Rng, Sent};
@@ -78,7 +78,8 @@ fn an_untracked_flow_stops_with_its_rule() {
     host.change("sg web a in tcp 80 from 0.0.0.0/0 out all to 0.0.0.0/0");
     host.send("c > w tcp 4000:80 syn");
     assert_eq!(host.send("c > w tcp 4000:80 ack").fate(), delivered(&host, "w"));
-    let tracked_by_w = host.engine.work(host.now, |work| work.state.connections.len_of(host.scenario.eni("w")));
+    let tracked_by_w =
+        host.engine.work(host.now, |work| work.state.connections.len_of(Tracker::Eni(host.scenario.eni("w"))));
     assert_eq!(tracked_by_w, 0, "anybody may ask and anybody may be answered");
     host.change("sg web a in tcp 81 from 0.0.0.0/0 out all to 0.0.0.0/0");
     assert_eq!(host.send("c > w tcp 4000:80 ack"), Seen::Hit(INGRESS));
@@ -236,7 +237,7 @@ fn a_restart_sees_what_changed_while_nobody_looked() {
     assert_eq!(host.send("c > w tcp 4000:80 ack").fate(), delivered(&host, "w"));
     assert_eq!(host.send("c > 10.0.1.30 icmp echo").fate(), Fate::Dropped(DropReason::NoSuchAddress));
     let live: Vec<u32> = host.kernel.tables().enis.keys().copied().collect();
-    assert_eq!(live.len(), 2, "the lost ENI may not send any more");
+    assert_eq!(live.len(), 3, "two ENIs and the uplink: the lost ENI may not send any more");
     host.connections();
 }
 
@@ -477,7 +478,7 @@ fn on_random_worlds_the_cache_never_disagrees_with_the_trace() {
 fn fate(verdict: &Verdict) -> Fate {
     match verdict {
         Verdict::Deliver { eni, .. } => Fate::Delivered(*eni),
-        Verdict::Uplink => Fate::Dropped(DropReason::NoRoute),
+        Verdict::Uplink => Fate::LeftRegion,
         Verdict::LocalService(service) => Fate::Answered(*service),
         Verdict::Drop(drop) => Fate::Dropped(drop.reason),
     }

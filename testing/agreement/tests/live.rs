@@ -82,7 +82,15 @@ fn plug_in(netns: &NetNs, fastpath: &mut Fastpath, number: u8) -> Guest {
     netns.run(|| fastpath.attach_eni(&host_name)).unwrap().unwrap();
     fastpath.enis().ensure(veth.host_ifindex, UpcallBudget { per_second: 1000, burst: 100 }).unwrap();
     let addresses = [GuestAddress { address: address.into(), prefix_len: 24 }];
-    let config = GuestConfig { ifname: "eth0", mtu: 1500, addresses: &addresses, gateway_v4: None, gateway_v6: None };
+    let config = GuestConfig {
+        ifname: "eth0",
+        mtu: 1500,
+        addresses: &addresses,
+        gateway_v4: None,
+        gateway_v6: None,
+        metric: 0,
+        policy: None,
+    };
     configure_guest(&guest, &config).unwrap();
     Guest { netns: guest, mac, address, ifindex: veth.host_ifindex }
 }

@@ -1,0 +1,146 @@
+//! Paths in the flow table: what is put there, for which packets, and what makes room.
+
+use crate::engine::{Work, key_at, plain_packet};
+use crate::kernel::{Kernel, KernelError};
+use crate::ports::Side;
+use crate::upcall::Delivery;
+use bytemuck::Zeroable;
+use gp_abi::{FlowKey, FlowValue};
+use gp_compile::FlowEntry;
+use gp_model::{EniId, World};
+use gp_trace::{Component, Pass, Path, Tracker, Verdict, trace};
+use gp_wire::{IpPacket, Packet, icmp};
+use std::net::IpAddr;
+
+/// Flows of one port: an eighth of the table, so that one can't push out everybody else's.
+const FLOWS_OF_PORT_MAX: usize = 1 << 17;
+
+/// Of so many flows of a port the longest idle ones are thrown out to make room. A sample, since ordering all would
+/// cost seconds exactly when there is a flood.
+const EVICTION_SAMPLE: usize = 256;
+const EVICTED_AT_ONCE: usize = 64;
+
+impl<K: Kernel> Work<'_, K> {
+    /// A new connection may let pass what was dropped before: the flow in the other direction, if it is cached.
+    pub fn retrace_answers(&mut self, world: &World, side: &Side, path: &Path) {
+        if let Some(key) = self.far_key(world, side, path)
+            && self.state.flows.contains(&key)
+        {
+            self.retrace(&key);
+        }
+    }
+
+    /// The key of the answers to a path's packets, at its far end.
+    pub fn far_key(&self, world: &World, side: &Side, path: &Path) -> Option<FlowKey> {
+        key_at(&self.far_side(world, side, path)?, path.translated().reversed())
+    }
+
+    /// The port at the packet's far end, if it is on this host: the one that the path came to, else the holder of the
+    /// destination.
+    fn far_side(&self, world: &World, side: &Side, path: &Path) -> Option<Side> {
+        if let Verdict::Deliver { .. } | Verdict::Uplink = path.verdict() {
+            return self.delivery(&side.region, path).map(|to| to.side);
+        }
+        let ingress = side.ingress.eni();
+        let mut enis = path.hops().iter().filter_map(|hop| match hop.component {
+            Component::Eni(eni) if Some(eni) != ingress => Some(eni),
+            _ => None,
+        });
+        let reached = enis.next_back();
+        let peer = reached.or_else(|| holder(world, ingress?, path.translated().dst))?;
+        self.state.ports.get(peer).cloned()
+    }
+
+    /// Puts a path into the flow table, with this packet counted. Says whether an entry counts it.
+    pub fn cache(&mut self, side: &Side, path: &Path, packet: &IpPacket) -> bool {
+        // The outside may hold more than the peer that we know.
+        if packet.src_mac != side.mac {
+            return false;
+        }
+        let Some(entry) = FlowEntry::from_path(path, &self.state.ports.in_region(&side.region)) else { return false };
+        // A burst of first packets is handed up before the first of them is cached.
+        if self.state.flows.contains(entry.key()) && self.kernel.replace_flow(&entry).is_ok_and(|there| there) {
+            self.index(entry.key(), entry.value(), path);
+            return false;
+        }
+        self.install(entry.with_first_packet(packet, self.now.monotonic_ns), path)
+    }
+
+    /// Caches the answer's direction too where it is certain, so that an answer needs no upcall.
+    pub fn cache_answer(&mut self, world: &World, path: &Path, to: &Delivery) {
+        let tuple = path.translated();
+        let is_request =
+            !tuple.is_icmp() || matches!(tuple.icmp_type(), Some(icmp::ECHO_REQUEST | icmp::V6_ECHO_REQUEST));
+        if !is_request || !path.is_cacheable() {
+            return;
+        }
+        let answer = Packet::Ip(plain_packet(tuple.reversed(), to.dst_mac, to.src_mac));
+        let Ok(path) = trace(world, &self.state.connections, to.side.ingress, &answer, self.now.wall) else { return };
+        if !matches!(path.verdict(), Verdict::Deliver { .. } | Verdict::Uplink) || !path.effects().is_empty() {
+            return;
+        }
+        let Some(entry) = FlowEntry::from_path(&path, &self.state.ports.in_region(&to.side.region)) else { return };
+        if !self.state.flows.contains(entry.key()) {
+            // Not a packet, but as fresh as one: it must not be the first to be thrown out.
+            let unused = FlowValue { last_seen_ns: self.now.monotonic_ns, ..Zeroable::zeroed() };
+            self.install(entry.with_counters_of(&unused), &path);
+        }
+    }
+
+    fn install(&mut self, entry: FlowEntry, path: &Path) -> bool {
+        let port = entry.key().port;
+        if self.state.flows.len_of(port) >= FLOWS_OF_PORT_MAX {
+            self.evict_from(port);
+        }
+        let mut done = self.kernel.insert_flow(&entry);
+        if matches!(done, Err(KernelError::Full))
+            && let Some(largest) = self.state.flows.largest()
+        {
+            self.evict_from(largest);
+            done = self.kernel.insert_flow(&entry);
+        }
+        match done {
+            Ok(()) => {
+                self.state.totals.installed += 1;
+                self.index(entry.key(), entry.value(), path);
+                true
+            }
+            // Its packets go on by the slow path.
+            Err(KernelError::Full) => false,
+            Err(error) => {
+                self.failed("cache a flow", &error);
+                false
+            }
+        }
+    }
+
+    /// Notes what a cached path rests on, and who must hear of its packets.
+    pub fn index(&mut self, key: &FlowKey, value: &FlowValue, path: &Path) {
+        self.state.flows.insert(*key, path.reads());
+        let ends = [key.port, gp_compile::out_port(value)].map(|number| {
+            let side = self.state.ports.at(number)?;
+            Some(Tracker::Eni(side.ingress.eni()?))
+        });
+        let is_plain = |pass: &Pass| pass.tuple == path.tuple() && ends.contains(&Some(pass.tracker));
+        let passes = path.passes();
+        self.state.flows.set_passes(key, if passes.iter().all(is_plain) { &[] } else { passes });
+    }
+
+    /// Throws out the longest idle flows of a sample of one ENI's.
+    fn evict_from(&mut self, port: u32) {
+        let sample: Vec<FlowKey> = self.state.flows.of_port(port).take(EVICTION_SAMPLE).copied().collect();
+        let last_seen = |key: &FlowKey| self.kernel.flow(key).ok().flatten().map_or(0, |value| value.last_seen_ns);
+        let mut by_age: Vec<(u64, FlowKey)> = sample.into_iter().map(|key| (last_seen(&key), key)).collect();
+        by_age.sort_unstable();
+        for (_, key) in by_age.iter().take(EVICTED_AT_ONCE) {
+            self.remove_flow(key);
+            self.state.totals.evicted += 1;
+        }
+    }
+}
+
+/// The ENI that holds an address as seen from another one.
+pub(crate) fn holder(world: &World, from: EniId, address: IpAddr) -> Option<EniId> {
+    let subnet = world.subnet(world.eni(from)?.subnet)?;
+    gp_trace::holder(world, subnet, address, &mut |_| ()).map(|eni| eni.id)
+}
