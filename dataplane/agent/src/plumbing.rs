@@ -6,7 +6,7 @@ use crate::guest::Seat;
 use gp_linux::{GuestAddress, GuestConfig, Links, NetNs, Veth, VethSpec, configure_guest};
 use gp_maps::Fastpath;
 use gp_model::{EniId, InstanceId};
-use gp_slowpath::{Engine, Now, Output, Port};
+use gp_slowpath::{Engine, Now, Output, Port, Uplink};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,11 +38,20 @@ impl Plumbing {
         &self.links
     }
 
+    /// Gives a region its way to the outside, by a link of Groundplane's own namespace.
+    ///
+    /// # Errors
+    /// No such link, or the kernel refuses.
+    pub fn open_uplink(&self, link: &str, uplink: Uplink) -> Result<(), AgentError> {
+        self.engine.set_uplink(uplink, Now::read())?;
+        self.attach(link)
+    }
+
     /// Puts the fast path on a link of Groundplane's own namespace.
     ///
     /// # Errors
     /// No such link, or the kernel refuses.
-    pub fn attach(&self, link: &str) -> Result<(), AgentError> {
+    fn attach(&self, link: &str) -> Result<(), AgentError> {
         self.netns.run(|| self.fastpath().attach_eni(link))??;
         Ok(())
     }

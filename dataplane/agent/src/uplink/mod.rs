@@ -25,6 +25,7 @@ use config::outer_prefix;
 use gp_compile::HostView;
 use gp_linux::{GuestAddress, Links, NetNs, OuterEnd, Route, VethSpec, configure_outer_end, make_router};
 use gp_model::{Mac, Region, World};
+use gp_slowpath::{Output, Uplink};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -158,7 +159,16 @@ impl Uplinks {
             alias: &note(region),
         })?;
         links.set_neighbors(veth.host_ifindex, false)?;
-        self.plumbing.attach(&inner)?;
+        let own = links.link(&inner)?.unwrap_or_default().mac;
+        let uplink = Uplink {
+            region: region.clone(),
+            ifindex: veth.host_ifindex,
+            output: Output::Peer,
+            mac: Mac(own),
+            peer_mac: outer_mac,
+            mtu: MTU,
+        };
+        self.plumbing.open_uplink(&inner, uplink)?;
         let addresses: Vec<_> = own_addresses(plan.outside).collect();
         let routes: Vec<_> = plan.blocks.iter().map(|block| route_to(*block, plan.outside)).collect();
         configure_outer_end(
