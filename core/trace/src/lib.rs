@@ -35,7 +35,7 @@ pub use drop_reason::DropReason;
 pub use nat_ports::{FIRST_NAT_PORT, NatPorts};
 pub use neighborhood::{ROUTER_LINK_LOCAL, holder, neighbor_mac, resolver_ipv4, router_ipv4, router_mac};
 pub use path::*;
-pub use question::{ParseProbeError, Probe, Why, question, why};
+pub use question::{Asker, ParseProbeError, Probe, Why, question, why};
 pub use read::Read;
 pub use stage::Stage;
 pub use stage::target::route_is_active;
@@ -52,6 +52,10 @@ pub enum TraceError {
     UnknownEni(EniId),
     #[error("{0} has no address to send to {1} from")]
     NoSourceAddress(EniId, std::net::IpAddr),
+    #[error("{0} is no public address of any region")]
+    NotOfARegion(std::net::IpAddr),
+    #[error("{0} and {1} are of two address families")]
+    TwoFamilies(std::net::IpAddr, std::net::IpAddr),
     #[error("the world names an entity that it does not hold: {0:?}")]
     Dangling(Read),
 }

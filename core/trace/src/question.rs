@@ -1,8 +1,8 @@
 //! Questions of people: would this packet arrive, and would its answer come back?
 
 use crate::neighborhood::router_mac;
-use crate::{Connection, Connections, Effect, Path, TraceError, Tracker, Verdict, neighbor_mac, trace};
-use gp_model::{Eni, EniId, NatGatewayId, Timestamp, World};
+use crate::{Connection, Connections, Effect, Ingress, Path, TraceError, Tracker, Verdict, neighbor_mac, trace};
+use gp_model::{Eni, EniId, Mac, NatGatewayId, Timestamp, World};
 use gp_wire::build::{self, Ends};
 use gp_wire::{FiveTuple, IpPacket, Packet, TcpFlags, Transport, icmp, protocol};
 use std::fmt;
@@ -59,15 +59,47 @@ impl fmt::Display for Probe {
     }
 }
 
-/// The first packet that the guest behind `from` would send to `to`.
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// The guest behind this ENI.
+    Eni(EniId),
+    /// Somebody outside of the region, with this address.
+    Outside(IpAddr),
+}
+
+impl From<EniId> for Asker {
+    fn from(eni: EniId) -> Self {
+        Self::Eni(eni)
+    }
+}
+
+impl Asker {
+    /// Where the asker's packets come in.
+    pub fn ingress(self) -> Ingress {
+        match self {
+            Self::Eni(eni) => Ingress::Eni(eni),
+            Self::Outside(_) => Ingress::Uplink,
+        }
+    }
+}
+
+/// The first packet that `from` would send to `to`.
 ///
 /// # Errors
-/// `UnknownEni`, and `NoSourceAddress` if the ENI has no address of that family.
-pub fn question(world: &World, from: EniId, to: IpAddr, probe: Probe) -> Result<Packet, TraceError> {
-    let eni = world.eni(from).ok_or(TraceError::UnknownEni(from))?;
-    let src = source_address(eni, to).ok_or(TraceError::NoSourceAddress(from, to))?;
-    let dst_mac = neighbor_mac(world, eni, to).unwrap_or_else(|| router_mac(eni.subnet));
-    let ends = Ends { src_mac: eni.mac, dst_mac, src, dst: to };
+/// `UnknownEni`, `NoSourceAddress` if the ENI has no address of that family, and `TwoFamilies` if an address outside is
+/// of another one.
+pub fn question(world: &World, from: impl Into<Asker>, to: IpAddr, probe: Probe) -> Result<Packet, TraceError> {
+    let ends = match from.into() {
+        Asker::Eni(from) => {
+            let eni = world.eni(from).ok_or(TraceError::UnknownEni(from))?;
+            let src = source_address(eni, to).ok_or(TraceError::NoSourceAddress(from, to))?;
+            let dst_mac = neighbor_mac(world, eni, to).unwrap_or_else(|| router_mac(eni.subnet));
+            Ends { src_mac: eni.mac, dst_mac, src, dst: to }
+        }
+        Asker::Outside(src) if src.is_ipv4() != to.is_ipv4() => return Err(TraceError::TwoFamilies(src, to)),
+        Asker::Outside(src) => Ends { src_mac: Mac::default(), dst_mac: Mac::default(), src, dst: to },
+    };
     Ok(Packet::Ip(match probe {
         Probe::Tcp { port } => build::tcp(ends, EPHEMERAL_PORT, port, TcpFlags(TcpFlags::SYN), 0),
         Probe::Udp { port } => build::udp(ends, EPHEMERAL_PORT, port, 0),
@@ -101,12 +133,12 @@ pub struct Why {
 impl Why {
     /// Would the two ends understand each other?
     pub fn is_reachable(&self) -> bool {
-        let delivered = |path: &Path| matches!(path.verdict(), Verdict::Deliver { .. });
-        delivered(&self.forward) && self.reply.as_ref().is_some_and(delivered)
+        let arrives = |path: &Path| matches!(path.verdict(), Verdict::Deliver { .. } | Verdict::Uplink);
+        arrives(&self.forward) && self.reply.as_ref().is_some_and(arrives)
     }
 }
 
-/// Traces the packet of a [`question`] and, if it is delivered, the receiver's answer, as if the first had opened its
+/// Traces the packet of a [`question`] and, if it is delivered or leaves the region, the receiver's answer, as if the first had opened its
 /// connections: a stateless list may stop the answer although it let the question pass.
 ///
 /// # Errors
@@ -114,27 +146,39 @@ impl Why {
 pub fn why(
     world: &World,
     connections: &dyn Connections,
-    from: EniId,
+    from: impl Into<Asker>,
     to: IpAddr,
     probe: Probe,
     now: Timestamp,
 ) -> Result<Why, TraceError> {
+    let from = from.into();
     let packet = question(world, from, to, probe)?;
-    let forward = trace(world, connections, from, &packet, now)?;
+    let forward = trace(world, connections, from.ingress(), &packet, now)?;
     let reply = match (forward.verdict(), &packet) {
         (Verdict::Deliver { eni, .. }, Packet::Ip(packet)) => {
             let opened = Opened { earlier: connections, effects: forward.effects() };
-            let answer = answer_to(world, *eni, packet)?;
+            let answer = answer_to(world, *eni, packet, &forward)?;
             Some(trace(world, &opened, *eni, &Packet::Ip(answer), now)?)
+        }
+        (Verdict::Uplink, Packet::Ip(packet)) => {
+            let opened = Opened { earlier: connections, effects: forward.effects() };
+            let answer = Packet::Ip(answer_with(packet, forward.translated().reversed()));
+            Some(trace(world, &opened, Ingress::Uplink, &answer, now)?)
         }
         _ => None,
     };
     Ok(Why { forward, reply })
 }
 
-fn answer_to(world: &World, receiver: EniId, packet: &IpPacket) -> Result<IpPacket, TraceError> {
+fn answer_to(world: &World, receiver: EniId, packet: &IpPacket, path: &Path) -> Result<IpPacket, TraceError> {
     let eni = world.eni(receiver).ok_or(TraceError::UnknownEni(receiver))?;
-    let tuple = packet.tuple.reversed();
+    let answer = answer_with(packet, path.translated().reversed());
+    let dst_mac = neighbor_mac(world, eni, answer.tuple.dst).unwrap_or_else(|| router_mac(eni.subnet));
+    Ok(IpPacket { src_mac: eni.mac, dst_mac, ..answer })
+}
+
+/// The answer to a packet, with the tuple that it has where it is given.
+fn answer_with(packet: &IpPacket, tuple: FiveTuple) -> IpPacket {
     let transport = match packet.transport {
         Transport::Tcp { .. } => Transport::Tcp { flags: TcpFlags(TcpFlags::SYN | TcpFlags::ACK) },
         Transport::Icmp { id, .. } => {
@@ -143,8 +187,7 @@ fn answer_to(world: &World, receiver: EniId, packet: &IpPacket) -> Result<IpPack
         }
         other => other,
     };
-    let dst_mac = neighbor_mac(world, eni, tuple.dst).unwrap_or_else(|| router_mac(eni.subnet));
-    Ok(IpPacket { src_mac: eni.mac, dst_mac, tuple, transport, ..packet.clone() })
+    IpPacket { tuple, transport, ..packet.clone() }
 }
 
 /// The connections that were there, and those that a path opens.

@@ -1,7 +1,7 @@
 //! What `why` says to people: the text as a whole once, the remedies case by case.
 
 use gp_trace::explain::{PathView, VerdictView, WhyView};
-use gp_trace::{NoConnections, Probe, TraceError, Why, why};
+use gp_trace::{Asker, NoConnections, Probe, TraceError, Why, why};
 use gp_worlds::Scenario;
 
 const WORLD: &str = "
@@ -164,6 +164,40 @@ fn the_json_view_names_ids_and_reasons() {
     let step = &json["forward"]["hops"][0]["steps"][0];
     assert_eq!(step["stage"], "source-check");
     assert_eq!(step["detail"], "the source address is the ENI's own");
+}
+
+#[test]
+fn questions_go_out_to_the_internet_and_come_in_from_it() {
+    let mut scenario = world();
+    scenario.apply("rtb a.main a route 0.0.0.0/0 via g; eip e 198.51.100.7 w 10.0.1.10").unwrap();
+    let out = ask(&scenario, "w", "203.0.113.9", "tcp/443");
+    assert!(out.is_reachable(), "{}", WhyView::new(&scenario.world, &out));
+    assert_eq!(
+        scenario.full_summary(out.reply.as_ref().unwrap()),
+        "deliver w as tcp 203.0.113.9:443 > 10.0.1.10:49152"
+    );
+    let outside = Asker::Outside("203.0.113.5".parse().unwrap());
+    let asked = |to: &str, probe: &str| {
+        let (to, probe) = (to.parse().unwrap(), probe.parse().unwrap());
+        why(&scenario.world, &NoConnections, outside, to, probe, gp_model::Timestamp(0)).unwrap()
+    };
+    assert!(asked("198.51.100.7", "tcp/80").is_reachable());
+    assert!(!asked("198.51.100.7", "tcp/22").is_reachable());
+    assert_eq!(
+        commands(&scenario, &asked("198.51.100.7", "tcp/22").forward),
+        ["aws ec2 authorize-security-group-ingress --group-id web --protocol tcp --port 22 --cidr 203.0.113.5/32"]
+    );
+    // Without a public address the way out ends at the gateway.
+    let dropped = commands(&scenario, &ask(&scenario, "c", "203.0.113.9", "tcp/80").forward);
+    assert_eq!(
+        dropped[0],
+        "aws ec2 associate-address --allocation-id eipalloc-… --network-interface-id c --private-ip-address 10.0.1.20"
+    );
+    let text = WhyView::new(&scenario.world, &asked("198.51.100.7", "tcp/80")).to_string();
+    assert!(
+        text.contains("the destination is 10.0.1.10 from here on") && text.contains("leaves for the internet"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -33,10 +33,26 @@ fn retrace(scenario: &Scenario, ingress: impl Into<Ingress>, packet: &Packet) ->
 }
 
 /// What a cache of paths replays.
-fn answer(path: &Result<Path, TraceError>) -> Option<(&Verdict, &[Effect], bool, [FiveTuple; 2], Option<u16>)> {
+#[derive(PartialEq)]
+struct Answer<'p> {
+    verdict: &'p Verdict,
+    effects: &'p [Effect],
+    cacheable: bool,
+    translated: FiveTuple,
+    related: Option<FiveTuple>,
+    mtu: Option<u16>,
+}
+
+fn answer(path: &Result<Path, TraceError>) -> Option<Answer<'_>> {
     let path = path.as_ref().ok()?;
-    let written = [path.translated(), path.related().unwrap_or(path.tuple())];
-    Some((path.verdict(), path.effects(), path.is_cacheable(), written, path.mtu()))
+    Some(Answer {
+        verdict: path.verdict(),
+        effects: path.effects(),
+        cacheable: path.is_cacheable(),
+        translated: path.translated(),
+        related: path.related(),
+        mtu: path.mtu(),
+    })
 }
 
 #[test]

@@ -6,7 +6,7 @@ use gp_compile::HostView;
 use gp_model::{Eni, EniId, InstanceId, VpcId, World};
 use gp_slowpath::Now;
 use gp_trace::explain::WhyView;
-use gp_trace::{ParseProbeError, Probe};
+use gp_trace::{Asker, ParseProbeError, Probe};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -78,19 +78,32 @@ impl Agent {
     pub fn why(&self, from: &str, to: &str, service: &str) -> Result<Value, InquiryError> {
         let probe: Probe = service.parse().map_err(|error: ParseProbeError| InquiryError::Other(error.to_string()))?;
         let view = self.view.borrow().clone();
-        let source = find(&view, from, None)?.ok_or_else(|| InquiryError::NoSource(from.to_owned()))?;
-        let destination = match find(&view, to, Some(&source))? {
-            Some(end) => end.address.or_else(|| address_like(&source.eni, &end.eni)),
-            None => to.parse().ok(),
+        let source = find(&view, from, None)?;
+        // An address that nobody here holds is somebody's outside.
+        let asker = match &source {
+            Some(source) => Asker::Eni(source.eni.id),
+            None => from.parse().map(Asker::Outside).map_err(|_| InquiryError::NoSource(from.to_owned()))?,
+        };
+        let destination = match (&source, find(&view, to, source.as_ref())?) {
+            (Some(source), Some(end)) => end.address.or_else(|| address_like(&source.eni, &end.eni)),
+            (None, Some(end)) => end.address.or_else(|| public_address(&view, &end.eni)),
+            (_, None) => to.parse().ok(),
         };
         let destination = destination.ok_or_else(|| InquiryError::Unknown(to.to_owned()))?;
         let (world, why) = self
             .engine
-            .why(source.eni.id, destination, probe, Now::read())
+            .why(asker, destination, probe, Now::read())
             .map_err(|error| InquiryError::Other(error.to_string()))?;
         let view = WhyView::new(&world, &why);
         Ok(json!({ "text": view.to_string(), "reachable": view.reachable, "path": view }))
     }
+}
+
+/// The address by which the outside reaches an ENI.
+fn public_address(view: &HostView, eni: &Eni) -> Option<IpAddr> {
+    let world = view.regions.values().find(|world| world.eni(eni.id).is_some())?;
+    let public = eni.private_ipv4.iter().find_map(|private| world.public_of_private(eni, *private));
+    public.map(IpAddr::V4).or_else(|| eni.ipv6.first().copied().map(IpAddr::V6))
 }
 
 /// An address of `to` in a family that `from` has too, IPv4 first.

@@ -391,7 +391,7 @@ fn what_a_sweep_has_read_of_an_ended_connection_says_nothing_of_the_next_one() {
 fn why_tells_without_any_effect() {
     let host = web();
     let (c, w) = (host.scenario.eni("c"), "10.0.2.10".parse().unwrap());
-    let ask = |port| host.engine.why(c, w, Probe::Tcp { port }, host.now).unwrap().1;
+    let ask = |port| host.engine.why(c.into(), w, Probe::Tcp { port }, host.now).unwrap().1;
     assert!(ask(80).is_reachable());
     let Verdict::Drop(drop) = ask(22).forward.verdict().clone() else { panic!("must be dropped") };
     assert_eq!(drop.reason, DropReason::SecurityGroupIngress);

@@ -25,7 +25,11 @@ impl Ways {
         let mut statements = vec![self.prefix_list(rng)];
         statements.extend(rng.chance(50).then(|| self.egress_only()));
         statements.extend((0..self.nats).map(|index| self.nat(rng, index)));
-        statements.extend((0..self.enis).filter_map(|index| rng.chance(50).then(|| self.elastic(rng, index))));
+        for index in 0..self.enis {
+            if rng.chance(50) {
+                statements.push(self.elastic(rng, index));
+            }
+        }
         statements.extend(rng.chance(25).then(|| self.edge(rng)));
         statements
     }
