@@ -115,16 +115,19 @@ fn whole_ip(frame: &[u8]) -> Option<IpPacket> {
 
 /// Where the IP packet ends; behind it may be padding.
 fn network_end(frame: &[u8]) -> Option<usize> {
-    let network = frame.get(ETHERNET_BYTES..)?;
-    let bytes = match network.first()? >> 4 {
+    Some((ETHERNET_BYTES + network_bytes(frame.get(ETHERNET_BYTES..)?)?).min(frame.len()))
+}
+
+/// How long the IP packet is by its own header.
+pub(crate) fn network_bytes(network: &[u8]) -> Option<usize> {
+    Some(match network.first()? >> 4 {
         4 => usize::from(u16::from_be_bytes([*network.get(2)?, *network.get(3)?])),
         _ => IPV6_BYTES + usize::from(u16::from_be_bytes([*network.get(4)?, *network.get(5)?])),
-    };
-    Some((ETHERNET_BYTES + bytes).min(frame.len()))
+    })
 }
 
 /// The transport header and payload of a whole packet without IPv6 extension headers.
-fn transport_of<'f>(frame: &'f [u8], packet: &IpPacket) -> Option<&'f [u8]> {
+pub(crate) fn transport_of<'f>(frame: &'f [u8], packet: &IpPacket) -> Option<&'f [u8]> {
     let header_bytes = match packet.tuple.src {
         IpAddr::V4(_) => usize::from(frame.get(ETHERNET_BYTES)? & 0x0f) * 4,
         IpAddr::V6(_) if *frame.get(ETHERNET_BYTES + 6)? == packet.tuple.protocol => IPV6_BYTES,

@@ -195,6 +195,8 @@ pub fn fuzz_translate(frame: &[u8]) {
         assert!(back.is_ok(), "what could be translated can be translated back");
         assert_eq!(crate::parse(&there).map(|p| p.tuple()), Ok(packet.tuple));
     }
+    let four = |tuple: FiveTuple| FiveTuple { src: [10, 0, 0, 1].into(), dst: [10, 0, 0, 2].into(), ..tuple };
+    let _ = crate::nat64::translate(frame, &four(packet.tuple), packet.related.map(four).as_ref());
     let _ = crate::fragment(frame, 576);
     let _ = crate::tcp_reset(frame);
     let _ = crate::time_exceeded(frame, packet.tuple.dst);

@@ -171,3 +171,32 @@ fn errors_quote_what_they_are_about_and_never_answer_errors() {
         );
     }
 }
+
+#[test]
+fn nat64_makes_the_frame_of_the_other_family_and_back() {
+    let (six, four) = (["2001:db8:a::20", "64:ff9b::203.0.113.9"], ["198.51.100.9", "203.0.113.9"]);
+    let (before, after) = (packets(six[0], six[1], 4000, 443), packets(four[0], four[1], 5000, 443));
+    for (before, mut after) in before.into_iter().zip(after).take(4) {
+        // What was short enough for every IPv6 link may be cut in IPv4.
+        after.dont_fragment = false;
+        let (tuple, frame) = (before.tuple, emit(&Packet::Ip(before)));
+        let there = gp_wire::nat64::translate(&frame, &after.tuple, None).unwrap();
+        assert_eq!(there, emit(&Packet::Ip(after)), "{tuple}");
+        assert_eq!(gp_wire::nat64::translate(&there, &tuple, None).unwrap(), frame, "{tuple}");
+    }
+    let esp = packets(six[0], six[1], 1, 2).pop().unwrap();
+    assert_eq!(gp_wire::nat64::translate(&emit(&Packet::Ip(esp.clone())), &esp.tuple, None), None);
+}
+
+#[test]
+fn nat64_translates_what_errors_quote() {
+    let sent = build::udp(ends("198.51.100.9", "203.0.113.9"), 5000, 53, 2000);
+    let error = packet_too_big(&emit(&Packet::Ip(sent)), "192.0.2.1".parse().unwrap(), 1400).unwrap();
+    let quoted = build::udp(ends("2001:db8:a::20", "64:ff9b::203.0.113.9"), 4000, 53, 0).tuple;
+    let (src, dst) = ("64:ff9b::192.0.2.1".parse().unwrap(), quoted.src);
+    let to = FiveTuple::icmp(gp_wire::protocol::ICMPV6, src, dst, 2, 0, 0);
+    let frame = gp_wire::nat64::translate(&error, &to, Some(&quoted)).unwrap();
+    let packet = ip(&frame);
+    assert_eq!((packet.tuple, packet.related), (to, Some(quoted)));
+    assert_eq!(frame[58..62], 1420u32.to_be_bytes());
+}
