@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -158,8 +159,11 @@ class Machine:
     def discover(self):
         body = struct.pack(">BBBBIHH", 1, 1, 6, 0, 0x1234, 0, 0x8000) + bytes(16) + self.mac + bytes(10 + 192)
         body += bytes([99, 130, 83, 99, 53, 1, 1, 255])
-        self.send(b"\xff" * 6, 0x0800, self.udp("0.0.0.0", "255.255.255.255", (68, 67), body))
-        while True:
+        for _ in range(20):
+            self.send(b"\xff" * 6, 0x0800, self.udp("0.0.0.0", "255.255.255.255", (68, 67), body))
+            # As any client does, it asks again where nobody answers.
+            if not select.select([self.fd], [], [], 0.5)[0]:
+                continue
             frame = os.read(self.fd, 65535)
             if frame[12:14] == b"\x08\0" and frame[23] == 17 and frame[34:36] == b"\0\x43":
                 return socket.inet_ntoa(frame[58:62])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from conftest import permission, refused
-from test_packets import ping
+from test_packets import ping, wait_for
 
 OPEN = permission("-1", cidr="10.0.0.0/16")
 
@@ -303,6 +303,7 @@ time.sleep(40)
 for peer in peers: s.sendto(b"late", peer)
 """
     answering = account.groundplane.popen_exec(server, "python3", "-c", answer)
+    assert wait_for(lambda: ":9 " in account.groundplane.exec(server, "ss", "-lun").stdout)
     asking = [account.groundplane.popen_exec(client, "python3", "-c", ask) for client in clients]
     said = [process.communicate(timeout=90)[0].strip() for process in asking]
     answering.communicate(timeout=30)
