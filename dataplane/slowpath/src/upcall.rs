@@ -163,11 +163,20 @@ impl<K: Kernel> Work<'_, K> {
             self.reply(world, from, frame, Reply::PacketTooBig { mtu });
             return Fate::Dropped(DropReason::TooLarge);
         }
-        if (path.translated() != path.tuple() || path.related().is_some())
-            && gp_wire::translate(frame, &path.translated(), path.related().as_ref()).is_err()
+        let (tuple, related) = (path.translated(), path.related());
+        // NAT64 makes another frame of it.
+        let mut of_other_family = None;
+        if tuple.src.is_ipv4() != packet.tuple.src.is_ipv4() {
+            of_other_family = gp_wire::nat64::translate(frame, &tuple, related.as_ref());
+            if of_other_family.is_none() {
+                return Fate::Dropped(DropReason::NatProtocol);
+            }
+        } else if (tuple != path.tuple() || related.is_some())
+            && gp_wire::translate(frame, &tuple, related.as_ref()).is_err()
         {
             return Fate::Dropped(DropReason::Malformed);
         }
+        let frame = of_other_family.as_deref_mut().unwrap_or(frame);
         if !is_counted {
             self.note_gateways(path, packet.frame_bytes.into());
         }
