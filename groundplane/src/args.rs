@@ -97,6 +97,9 @@ pub struct UpOptions {
     /// Keep the world in memory only.
     #[arg(long, value_enum, default_value_t = StoreKind::Embedded)]
     pub store: StoreKind,
+    /// What instances are, unless their tag groundplane:guest says otherwise.
+    #[arg(long, value_enum, default_value_t = Guest::Sandbox, env = "GROUNDPLANE_GUEST")]
+    pub guest: Guest,
     /// Whether signatures are checked.
     #[arg(long, value_enum, default_value_t = AuthKind::Lenient)]
     pub auth: AuthKind,
@@ -139,6 +142,14 @@ pub struct AttachOptions {
 pub enum StoreKind {
     Embedded,
     Memory,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Guest {
+    /// Namespaces over a copy-on-write view of this machine: starts in milliseconds.
+    Sandbox,
+    /// A virtual machine, by QEMU.
+    Vm,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

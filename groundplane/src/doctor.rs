@@ -11,11 +11,13 @@ use std::process::ExitCode;
 pub fn run(name: &str, uplink: Option<&UplinkConfig>, output: Output) -> Result<ExitCode> {
     let mut checks = check_host();
     checks.extend(uplink.into_iter().flat_map(|uplink| gp_agent::check_uplink(name, uplink)));
+    let machines = gp_vm::check_host(&std::env::temp_dir());
     let fit = checks.iter().all(|check| check.ok);
     match output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&as_json(&checks))?),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&as_json(&checks, &machines))?),
         Output::Text => {
             checks.iter().for_each(print);
+            print_machines(&machines);
             println!("\n{}", if fit { "This machine can enforce it all." } else { "Groundplane will not start here." });
         }
     }
@@ -49,8 +51,20 @@ fn print(check: &Check) {
     }
 }
 
-fn as_json(checks: &[Check]) -> serde_json::Value {
+/// Without virtual machines everything else works.
+fn print_machines(machines: &Result<String, gp_vm::VmError>) {
+    match machines {
+        Ok(detail) => println!("ok      {:<12} {detail}", "vm"),
+        Err(error) => println!("without {:<12} {error}", "vm"),
+    }
+}
+
+fn as_json(checks: &[Check], machines: &Result<String, gp_vm::VmError>) -> serde_json::Value {
     let list: Vec<_> =
         checks.iter().map(|c| json!({ "name": c.name, "ok": c.ok, "detail": c.detail, "remedy": c.remedy })).collect();
-    json!({ "ok": checks.iter().all(|check| check.ok), "checks": list })
+    let machines = match machines {
+        Ok(detail) => json!({ "ok": true, "detail": detail }),
+        Err(error) => json!({ "ok": false, "detail": error.to_string() }),
+    };
+    json!({ "ok": checks.iter().all(|check| check.ok), "checks": list, "vm": machines })
 }

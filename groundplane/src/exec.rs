@@ -16,13 +16,32 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// The instance isn't known or doesn't run.
 pub fn run(run_dir: &Path, client: &AdminClient, instance: &str, command: Vec<String>) -> Result<ExitCode> {
     let instance = find_instance(client, instance)?;
-    let running = gp_sandbox::adopt(&gp_agent::instance_dir(run_dir, &instance.id))
+    let place = gp_agent::instance_dir(run_dir, &instance.id);
+    if let Some(machine) = gp_vm::adopt(&place) {
+        return in_machine(&machine, command).with_context(|| format!("running in {}", instance.id));
+    }
+    let running = gp_sandbox::adopt(&place)
         .ok_or_else(|| anyhow!("{} is {}: nothing runs there", instance.id, instance.state))?;
     let tty = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let argv = if command.is_empty() { vec!["/bin/bash".to_owned(), "-l".to_owned()] } else { command };
     let status = gp_sandbox::exec(&running, &ExecRequest { argv, env: environment(), tty })
         .with_context(|| format!("running in {}", instance.id))?;
     Ok(ExitCode::from(exit_code(status)))
+}
+
+/// A machine has no terminal to offer: a shell works line by line.
+fn in_machine(machine: &gp_vm::Running, command: Vec<String>) -> Result<ExitCode> {
+    let argv = match command.is_empty() {
+        true => vec!["/bin/sh".to_owned(), "-i".to_owned()],
+        false => command,
+    };
+    let request = gp_vm::ExecRequest {
+        argv,
+        stdin: Some(Box::new(std::io::stdin())),
+        stdout: Box::new(std::io::stdout()),
+        stderr: Box::new(std::io::stderr()),
+    };
+    Ok(ExitCode::from(gp_vm::exec(machine, request)?))
 }
 
 fn environment() -> Vec<(String, String)> {

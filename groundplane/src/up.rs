@@ -1,12 +1,12 @@
 //! `groundplane up`: the region's server and this host's agent in one process.
 
-use crate::args::{AuthKind, StoreKind, UpOptions};
+use crate::args::{AuthKind, Guest, StoreKind, UpOptions};
 use crate::{admin, doctor, lock};
 use anyhow::{Context, Result, bail};
 use gp_agent::{Agent, AgentConfig};
 use gp_cli::admin::AdminClient;
 use gp_cli::place::{self, RunFile};
-use gp_model::Region;
+use gp_model::{GuestKind, Region};
 use gp_server::{Auth, KeyRing, PlannerSettings, Quotas, Server, Settings};
 use gp_store::{Embedded, Memory, Store};
 use std::io::IsTerminal;
@@ -101,7 +101,11 @@ fn settings(options: &UpOptions) -> Result<Settings> {
         _ => Auth::Lenient,
     };
     let quotas = Quotas::with(options.quotas.iter().map(String::as_str)).context("reading --quota")?;
-    let planner = PlannerSettings { quotas, ..PlannerSettings::default() };
+    let guest = match options.guest {
+        Guest::Sandbox => GuestKind::Sandbox,
+        Guest::Vm => GuestKind::Vm,
+    };
+    let planner = PlannerSettings { quotas, guest, ..PlannerSettings::default() };
     Ok(Settings { auth, default_region: Region::new(&options.region), planner, ..Settings::default() })
 }
 

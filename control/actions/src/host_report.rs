@@ -3,6 +3,7 @@
 //! | report | in | becomes |
 //! |---|---|---|
 //! | running | pending | running |
+//! | emulated | pending | running, with the reason for its slowness |
 //! | stopped | stopping | stopped |
 //! | stopped | pending, running | stopped or shutting-down, as the instance's shutdown behaviour says |
 //! | terminated | shutting-down | terminated, its ENIs deleted or free |
@@ -61,6 +62,10 @@ fn advance(instance: &mut Instance, outcome: &InstanceOutcome, now: Timestamp) {
             instance.state = Running;
             instance.state_reason = None;
         }
+        (InstanceOutcome::Emulated { reason }, Pending) => {
+            instance.state = Running;
+            instance.state_reason = Some(emulated(reason));
+        }
         (InstanceOutcome::Stopped, Stopping) => instance.state = Stopped,
         (InstanceOutcome::Stopped, Pending | Running) => shut_down_from_inside(instance),
         (InstanceOutcome::Terminated, ShuttingDown) => terminate(instance, now),
@@ -97,6 +102,13 @@ fn shut_down_from_inside(instance: &mut Instance) {
 fn terminate(instance: &mut Instance, now: Timestamp) {
     instance.state = InstanceState::Terminated;
     instance.terminated_at = Some(now);
+}
+
+/// AWS gives no reason for running; one that runs so slowly needs one.
+fn emulated(reason: &str) -> StateReason {
+    let code = "Server.SoftwareEmulation";
+    let message = format!("{code}: The virtual machine is emulated in software and therefore slow: {reason}");
+    StateReason { code: code.to_owned(), message }
 }
 
 fn internal_error(reason: &str) -> StateReason {

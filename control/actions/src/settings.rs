@@ -2,6 +2,8 @@
 //!
 //! Source of the defaults: VPC user guide, "Amazon VPC quotas"; EC2 user guide, "Amazon EC2 service quotas".
 
+use gp_model::GuestKind;
+
 /// Settings of the planner, the same for every account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -9,11 +11,13 @@ pub struct Settings {
     pub quotas: Quotas,
     /// Zones of a region, named from `a` on. `us-east-1` has its six whatever stands here. At most 26.
     pub zones_per_region: usize,
+    /// Kind of guest of launches that name none.
+    pub guest: GuestKind,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { quotas: Quotas::default(), zones_per_region: 3 }
+        Self { quotas: Quotas::default(), zones_per_region: 3, guest: GuestKind::Sandbox }
     }
 }
 

@@ -25,6 +25,10 @@ pub enum HostReport {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InstanceOutcome {
+    /// It runs, its processor emulated in software: slowly.
+    Emulated {
+        reason: String,
+    },
     Running,
     Stopped,
     /// Its resources on the host are gone.

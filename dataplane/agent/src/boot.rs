@@ -35,6 +35,7 @@ pub struct BootPlan {
 pub struct Size {
     pub memory_mib: u64,
     pub vcpus: u32,
+    pub max_enis: u32,
 }
 
 impl BootPlan {
@@ -49,7 +50,7 @@ impl BootPlan {
             user_data: instance.user_data.as_deref().and_then(decode_user_data),
             is_first: !place.first_boot_done.exists(),
             authorized_key: authorized_key(world, instance),
-            size: kind.map(|kind| Size { memory_mib: kind.memory_mib, vcpus: kind.vcpus }),
+            size: kind.map(|kind| Size { memory_mib: kind.memory_mib, vcpus: kind.vcpus, max_enis: kind.max_enis }),
             hidden: vec![config.data_dir.clone(), config.run_dir.clone()],
             enis: eni_plans(world, instance),
             boot: instance.boot,

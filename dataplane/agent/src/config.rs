@@ -55,6 +55,7 @@ impl AgentConfig {
             console: data.join("console.log"),
             first_boot_done: data.join("booted"),
             data,
+            netns: self.netns_pin(),
             cgroup: format!("groundplane/{}/{id}", self.name),
         }
     }
@@ -76,6 +77,8 @@ pub(crate) struct InstancePlace {
     pub console: PathBuf,
     /// Exists once user data has been run.
     pub first_boot_done: PathBuf,
+    /// Groundplane's own network namespace.
+    pub netns: PathBuf,
     pub cgroup: String,
 }
 

@@ -16,6 +16,8 @@ pub enum AgentError {
     Upcalls(#[from] gp_slowpath::RunnerError),
     #[error("the instance's sandbox fails")]
     Sandbox(#[from] gp_sandbox::SandboxError),
+    #[error("the virtual machine fails")]
+    Machine(#[from] gp_vm::VmError),
     /// A guest's own refusal.
     #[error("{0}")]
     Guest(String),

@@ -69,7 +69,9 @@ impl RunningInstance {
         match self.enis.get(&plan.eni) {
             Some(current) if current.guest_name == plan.guest_name => {
                 // A guest may have removed or renamed its own end; then it gets a new one.
-                plumbing.change(current, plan, &seat).or_else(|_| plumbing.plug(plan, &seat))
+                plumbing.change(current, plan, &seat).or_else(|_| plumbing.plug(plan, &seat))?;
+                self.guest.changed(plan);
+                Ok(())
             }
             _ => plumbing.plug(plan, &seat).and_then(|()| self.guest.plugged(plan)),
         }

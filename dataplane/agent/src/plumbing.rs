@@ -3,7 +3,7 @@
 use crate::eni_plan::{EniPlan, host_name};
 use crate::error::AgentError;
 use crate::guest::Seat;
-use gp_linux::{GuestAddress, GuestConfig, Links, NetNs, Veth, VethSpec, configure_guest};
+use gp_linux::{GuestAddress, GuestConfig, Links, NetNs, Tap, VethSpec, configure_guest};
 use gp_maps::Fastpath;
 use gp_model::{EniId, InstanceId};
 use gp_slowpath::{Engine, Now, Output, Port, Uplink};
@@ -78,6 +78,7 @@ impl Plumbing {
                 self.plug_veth(plan, netns, &plan.joint_name())?;
                 gp_linux::ensure_joined(netns, &plan.guest_name, &plan.joint_name())?;
             }
+            Seat::Machine => self.plug_tap(plan)?,
         }
         self.configure(plan, seat)
     }
@@ -97,18 +98,21 @@ impl Plumbing {
             mtu: MTU.into(),
             alias: &plan.eni.to_string(),
         })?;
-        let Veth { host_ifindex: ifindex, .. } = veth;
-        let port = Port {
-            eni: plan.eni,
-            region: plan.region.clone(),
-            ifindex,
-            vlan: 0,
-            output: Output::Peer,
-            mac: plan.mac,
-            mtu: MTU,
-        };
+        self.carry(plan, veth.host_ifindex, Output::Peer)
+    }
+
+    /// The TAP of a machine, with the program on it before the machine opens it.
+    fn plug_tap(&self, plan: &EniPlan) -> Result<(), AgentError> {
+        let ifindex = Tap::ensure_for_guest(&self.netns, &plan.host_name(), &plan.eni.to_string(), MTU.into())?;
+        self.carry(plan, ifindex, Output::Egress)
+    }
+
+    /// Judges what comes in by an ENI's host side from now on.
+    fn carry(&self, plan: &EniPlan, ifindex: u32, output: Output) -> Result<(), AgentError> {
+        let (region, mac) = (plan.region.clone(), plan.mac);
+        let port = Port { eni: plan.eni, region, ifindex, vlan: 0, output, mac, mtu: MTU };
         self.engine.add_port(port, Now::read())?;
-        self.attach(&host_name)
+        self.attach(&plan.host_name())
     }
 
     /// Addresses and routes of an ENI that is plugged.
@@ -156,7 +160,7 @@ impl Plumbing {
             Seat::Netns { netns, is_configured: true } if plan.policy().is_some() => {
                 gp_linux::remove_policy(netns, plan.table_id())?;
             }
-            Seat::Netns { .. } => {}
+            Seat::Netns { .. } | Seat::Machine => {}
             Seat::Tap { netns, .. } => drop(Links::open(netns)?.remove_link(&plan.guest_name)?),
         }
         Ok(())

@@ -154,7 +154,9 @@ impl Reconciler {
         }
         let mut enis = BTreeMap::new();
         for plan in boot::eni_plans(world, instance) {
-            match guest.seat(&plan).and_then(|seat| self.plumbing.plug(&plan, &seat)) {
+            let plugged = guest.seat(&plan).and_then(|seat| self.plumbing.plug(&plan, &seat));
+            // The former process may have ended between the two.
+            match plugged.and_then(|()| guest.plugged(&plan)) {
                 Ok(()) => drop(enis.insert(plan.eni, plan)),
                 Err(error) => warn!(eni = %plan.eni, error = chain(&error), "the interface can't be taken over"),
             }
@@ -214,13 +216,14 @@ impl Reconciler {
             Some(Slot::Running(running)) => {
                 let Outcome { is_behind, unattached } =
                     running.ensure_enis(&self.plumbing, boot::eni_plans(world, instance));
+                let outcome = running_outcome(&*running.guest);
                 self.is_behind |= is_behind;
                 for (plan, reason) in unattached {
                     let (eni, attachment) = (plan.eni, plan.attachment);
                     self.report(HostReport::Unattached { region: region.clone(), eni, attachment, reason });
                 }
                 if instance.state == InstanceState::Pending {
-                    self.report_instance(region, instance.id, instance.boot, InstanceOutcome::Running);
+                    self.report_instance(region, instance.id, instance.boot, outcome);
                 }
             }
             // A worker has it; its outcome comes with a further round.
@@ -302,9 +305,10 @@ impl Reconciler {
             Done::Started { instance, region, plan, result: Ok(guest) } => {
                 let enis = plan.enis.iter().map(|eni| (eni.eni, eni.clone())).collect();
                 let slot = RunningInstance::new(plan.boot, guest, enis);
+                let outcome = running_outcome(&*slot.guest);
                 self.slots.insert(instance, Slot::Running(Box::new(slot)));
                 info!(%instance, "running");
-                self.report_instance(&region, instance, plan.boot, InstanceOutcome::Running);
+                self.report_instance(&region, instance, plan.boot, outcome);
             }
             Done::Started { instance, region, plan, result: Err(error) } => {
                 let reason = chain(&error);
@@ -332,6 +336,11 @@ impl Reconciler {
         self.is_behind |= self.slots.len() < known;
         if self.is_behind {
             self.reconcile(view);
+        }
+        for slot in self.slots.values() {
+            if let Slot::Running(instance) = slot {
+                instance.guest.look_after();
+            }
         }
         let ended: Vec<_> = self
             .slots
@@ -362,6 +371,14 @@ impl Reconciler {
     fn report(&self, report: HostReport) {
         // The server is gone only when the process ends.
         let _ = self.reports.blocking_send(report);
+    }
+}
+
+/// That it runs, and how.
+fn running_outcome(guest: &dyn Guest) -> InstanceOutcome {
+    match guest.emulated_because() {
+        Some(reason) => InstanceOutcome::Emulated { reason },
+        None => InstanceOutcome::Running,
     }
 }
 

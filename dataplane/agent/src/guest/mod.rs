@@ -9,6 +9,7 @@
 //! [`Seat`]), and is told when one has come or is about to go.
 
 mod external;
+mod machine;
 mod sandbox;
 
 use crate::boot::BootPlan;
@@ -35,11 +36,21 @@ pub enum Seat {
     /// A TAP in a network namespace, of the ENI's name, for a machine to open. `alias` says whose it is. It is made when
     /// the ENI is plugged and removed when it is taken from the running guest; the guest removes the rest at its end.
     Tap { netns: NetNs, alias: String },
+    /// A TAP in Groundplane's own namespace, which takes offloads, for a machine of ours to open.
+    Machine,
 }
 
 /// A guest that runs.
 pub trait Guest: Send + Sync + Debug {
     fn is_running(&self) -> bool;
+
+    /// Why its processor is emulated in software, where it is.
+    fn emulated_because(&self) -> Option<String> {
+        None
+    }
+
+    /// Called now and then while it runs.
+    fn look_after(&self) {}
 
     /// Where the ENI's far end goes.
     ///
@@ -54,6 +65,9 @@ pub trait Guest: Send + Sync + Debug {
     fn plugged(&self, _eni: &EniPlan) -> Result<(), AgentError> {
         Ok(())
     }
+
+    /// The addresses of a plugged ENI have changed.
+    fn changed(&self, _eni: &EniPlan) {}
 
     /// The ENI is about to be taken from the running guest, which can't prevent it.
     fn unplugging(&self, _eni: &EniPlan) {}
@@ -82,7 +96,7 @@ pub trait Runner: Send + Sync + Debug {
 }
 
 /// One of each kind, for what is asked of all.
-const RUNNERS: [&dyn Runner; 2] = [&sandbox::Sandboxes, &external::Externals];
+const RUNNERS: [&dyn Runner; 3] = [&sandbox::Sandboxes, &machine::Machines, &external::Externals];
 
 /// # Errors
 /// This host has no such guests.
@@ -90,7 +104,7 @@ pub fn runner_of(kind: &GuestKind) -> Result<&'static dyn Runner, AgentError> {
     match kind {
         GuestKind::Sandbox => Ok(&sandbox::Sandboxes),
         GuestKind::External(_) => Ok(&external::Externals),
-        GuestKind::Vm => Err(AgentError::Guest("this host can't run virtual machines".to_owned())),
+        GuestKind::Vm => Ok(&machine::Machines),
     }
 }
 

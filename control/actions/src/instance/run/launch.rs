@@ -13,6 +13,9 @@ use std::ops::RangeInclusive;
 /// The type that AWS launches where the request names none.
 const DEFAULT_TYPE: &str = "m1.small";
 
+/// A tag of a launch that chooses its kind of guest: `sandbox` or `vm`. Later changes of it change nothing.
+const GUEST_TAG: &str = "groundplane:guest";
+
 /// A launch's checked parameters.
 #[derive(Debug)]
 pub(super) struct Launch<'a> {
@@ -23,6 +26,7 @@ pub(super) struct Launch<'a> {
     shutdown_behavior: String,
     cpu_credits: Option<String>,
     metadata: MetadataOptions,
+    guest: GuestKind,
     tags: Tags,
 }
 
@@ -49,6 +53,7 @@ impl<'a> Launch<'a> {
             shutdown_behavior: behavior.to_owned(),
             cpu_credits: credit::of_type(kind, credits)?,
             metadata: metadata_options::of_launch(image, request.metadata_options.as_ref())?,
+            guest: guest(ctx, kind, &tags)?,
             tags,
         })
     }
@@ -88,10 +93,31 @@ impl<'a> Launch<'a> {
             monitoring: self.request.monitoring.as_ref().and_then(|m| m.enabled).unwrap_or_default(),
             cpu_credits: self.cpu_credits.clone(),
             metadata: self.metadata.clone(),
-            guest: GuestKind::Sandbox,
+            guest: self.guest.clone(),
             tags: self.tags.clone(),
         }
     }
+}
+
+/// What the tag `groundplane:guest` asks for, or the default of this Groundplane.
+///
+/// # Errors
+/// `InvalidParameterValue` for a kind that there isn't, or that can't be of the type.
+fn guest(ctx: &Context<'_>, kind: &InstanceType, tags: &Tags) -> Result<GuestKind, ApiError> {
+    let guest = match tags.get(GUEST_TAG).map(String::as_str) {
+        None => ctx.settings.guest.clone(),
+        Some("sandbox") => GuestKind::Sandbox,
+        Some("vm") => GuestKind::Vm,
+        Some(other) => {
+            let message = format!("Invalid value '{other}' for the tag {GUEST_TAG}. It must be 'sandbox' or 'vm'.");
+            return Err(ApiError::client("InvalidParameterValue", message));
+        }
+    };
+    if guest == GuestKind::Vm && !kind.architectures.iter().any(|architecture| architecture == "x86_64") {
+        let message = format!("Virtual machines are of the architecture x86_64, and {} is not.", kind.name);
+        return Err(ApiError::client("InvalidParameterValue", message));
+    }
+    Ok(guest)
 }
 
 /// # Errors

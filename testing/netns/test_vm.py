@@ -1,0 +1,131 @@
+"""A real virtual machine as an instance: boots, gets its address by DHCP, is pinged, gets a second ENI and loses it again.
+
+One machine for all of it where possible: a boot in software takes seconds, on a busy host a minute.
+"""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from conftest import permission, refused
+
+PATIENCE = 150
+VM = [{"ResourceType": "instance", "Tags": [{"Key": "groundplane:guest", "Value": "vm"}]}]
+
+needs_qemu = pytest.mark.skipif(
+    not shutil.which("qemu-system-x86_64") or not Path("/usr/local/lib/groundplane/vm/boot").is_dir(),
+    reason="qemu-system-x86 or the guest's kernel is not here: tools/setup.sh installs both on x86_64",
+)
+
+
+def eventually(what, attempt, seconds=PATIENCE):
+    deadline = time.monotonic() + seconds
+    while True:
+        result = attempt()
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.2)
+
+
+def pings(groundplane, source, address):
+    return groundplane.exec(source, "ping", "-c1", "-W1", address, check=False).returncode == 0
+
+
+@needs_qemu
+def test_a_machine_boots_is_pinged_gets_an_interface_and_loses_it(account, groundplane):
+    ec2 = account.ec2
+    vpc, subnet = account.network()
+    other = account.subnet(vpc, "10.0.2.0/24")
+    group = account.group(vpc, "open", permission("-1", cidr="10.0.0.0/16"))
+    sandbox = account.run(subnet, [group], "10.0.1.10", InstanceType="t3.nano")
+    eni = ec2.create_network_interface(SubnetId=other, Groups=[group], PrivateIpAddress="10.0.2.20")
+    eni = eni["NetworkInterface"]["NetworkInterfaceId"]
+    script = "#!/bin/sh\necho user-data says $((6 * 7)); nc -lk -p 80 -e cat &\n"
+    machine = account.run(subnet, [group], "10.0.1.20", user_data=script, TagSpecifications=VM)
+
+    # How it is run is said where a user looks.
+    shown = account.instance(machine)
+    assert shown["State"]["Name"] == "running"
+    if "StateReason" in shown:
+        assert shown["StateReason"]["Code"] == "Server.SoftwareEmulation", shown["StateReason"]
+        assert "slow" in shown["StateReason"]["Message"]
+
+    eventually("a ping", lambda: pings(groundplane, sandbox, "10.0.1.20"))
+    reachable, _ = groundplane.why(sandbox, machine, "icmp")
+    assert reachable
+    # Large packets and whole streams, whose checksums and segments are left to the other side.
+    large = groundplane.exec(sandbox, "ping", "-c1", "-W5", "-M", "do", "-s", "8900", "10.0.1.20", check=False)
+    assert large.returncode == 0, large.stdout
+
+    inside = groundplane.exec(machine, "sh", "-c", "ip -4 addr show eth0; hostname; uname -r", timeout=PATIENCE).stdout
+    assert "10.0.1.20/24" in inside and "ip-10-0-1-20" in inside and "cloud" in inside, inside
+    eventually("user-data", lambda: "user-data says 42" in groundplane.command("logs", machine).stdout)
+    stream = "head -c 3000000 /dev/zero | nc -w 10 -N 10.0.1.20 80 | wc -c"
+    assert groundplane.exec(sandbox, "sh", "-c", stream, timeout=PATIENCE).stdout.strip() == "3000000"
+    assert groundplane.exec(machine, "sh", "-c", "exit 9", check=False, timeout=PATIENCE).returncode == 9
+
+    attachment = ec2.attach_network_interface(NetworkInterfaceId=eni, InstanceId=machine, DeviceIndex=1)["AttachmentId"]
+    eventually("a ping of the plugged interface", lambda: pings(groundplane, sandbox, "10.0.2.20"))
+    assert "10.0.2.20/24" in groundplane.exec(machine, "ip", "addr", "show", "eth1", timeout=PATIENCE).stdout
+    ec2.detach_network_interface(AttachmentId=attachment)
+    assert not pings(groundplane, sandbox, "10.0.2.20"), "detached when the call returns"
+    shown = lambda: groundplane.exec(machine, "ip", "link", "show", "eth1", check=False, timeout=PATIENCE)
+    eventually("the guest lets go of it", lambda: shown().returncode != 0)
+    assert pings(groundplane, sandbox, "10.0.1.20")
+
+    groundplane.exec(machine, "sh", "-c", "echo kept >/root/file; sync", timeout=PATIENCE)
+    ec2.stop_instances(InstanceIds=[machine])
+    account.wait(machine, "stopped", PATIENCE)
+    assert "the power button was pressed" in groundplane.command("logs", machine).stdout
+    ec2.start_instances(InstanceIds=[machine])
+    account.wait(machine, "running", PATIENCE)
+    assert groundplane.exec(machine, "cat", "/root/file", timeout=PATIENCE).stdout == "kept\n"
+    assert groundplane.command("logs", machine).stdout.count("user-data says 42") == 1, "user-data runs once"
+    ec2.terminate_instances(InstanceIds=[machine])
+    account.wait(machine, "terminated", PATIENCE)
+
+
+@needs_qemu
+def test_a_machine_outlives_its_groundplane_and_its_end_is_noticed(own_groundplane):
+    account = own_groundplane.account()
+    vpc, subnet = account.network()
+    group = account.group(vpc, "open", permission("-1", cidr="10.0.0.0/16"))
+    sandbox = account.run(subnet, [group], "10.0.1.10", InstanceType="t3.nano")
+    machine = account.run(subnet, [group], "10.0.1.20", TagSpecifications=VM)
+    eventually("a ping", lambda: pings(own_groundplane, sandbox, "10.0.1.20"))
+    own_groundplane.kill()
+    own_groundplane.up()
+    assert pings(own_groundplane, sandbox, "10.0.1.20"), "it went on"
+    assert account.instance(machine)["State"]["Name"] == "running"
+    own_groundplane.exec(machine, "poweroff", check=False, timeout=PATIENCE)
+    account.wait(machine, "stopped", PATIENCE)
+    assert account.instance(machine)["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
+
+
+def test_a_kind_of_guest_that_is_not_there_is_refused(account):
+    vpc, subnet = account.network()
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "groundplane:guest", "Value": "container"}]}]
+    code, message = refused(
+        account.ec2.run_instances, ImageId=account.image(), SubnetId=subnet, MinCount=1, MaxCount=1,
+        InstanceType="t3.micro", TagSpecifications=tags,
+    )
+    assert code == "InvalidParameterValue" and "'container'" in message
+
+
+def test_without_qemu_a_machine_fails_and_says_what_to_install(tmp_path, monkeypatch):
+    from conftest import Groundplane, free_port
+
+    monkeypatch.setenv("GROUNDPLANE_VM_QEMU", "/nowhere/qemu-system-x86_64")
+    running = Groundplane(tmp_path, free_port(), "--guest", "vm").up()
+    try:
+        account = running.account()
+        vpc, subnet = account.network()
+        instance = account.run(subnet, [account.group(vpc)], wait=False)
+        account.wait(instance, "terminated")
+        reason = account.instance(instance)["StateReason"]
+        assert reason["Code"] == "Server.InternalError"
+        assert "qemu-system-x86" in reason["Message"] and "install" in reason["Message"], reason
+    finally:
+        running.down()
