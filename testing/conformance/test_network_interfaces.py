@@ -1,10 +1,6 @@
 """Elastic network interfaces."""
 
-import ipaddress
-import random
-
 import pytest
-from botocore.exceptions import ClientError
 from conftest import REGION, Groundplane, free_port, refused
 
 
@@ -278,75 +274,3 @@ def test_quotas_are_set_on_the_command_line(tmp_path):
     for given, why in [("elephants=1", "there is no quota 'elephants'; there are: vpcs"), ("enis", "NAME=VALUE")]:
         with pytest.raises(RuntimeError, match=why):
             Groundplane(tmp_path, free_port(), "--quota", given).up()
-
-
-ACTIONS = ["create", "delete", "attach", "detach", "assign", "unassign", "move", "prefix", "stop", "start"]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_no_walk_over_the_calls_breaks_what_is_shown(account, seed):
-    """Whatever is called in whatever order: addresses are held once, limits hold, both listings agree."""
-    chance = random.Random(seed)
-    vpc, near = account.network()
-    subnets = [near, account.subnet(vpc, "10.0.2.0/26"), account.subnet(vpc, "10.0.3.0/26", "b")]
-    instances = [account.run(near, None), account.run(near, None), account.run(subnets[1], None)]
-    done = 0
-    for _ in range(60):
-        enis = account.ec2.describe_network_interfaces()["NetworkInterfaces"]
-        eni, other = chance.choice(enis), chance.choice(enis)
-        try:
-            step(account, chance, eni, other, chance.choice(subnets), chance.choice(instances))
-            done += 1
-        except ClientError as error:
-            assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 400, error
-        check_what_is_shown(account)
-    assert done > 10, "most of it was refused"
-
-
-def step(account, chance, eni, other, subnet, instance):
-    id = eni["NetworkInterfaceId"]
-    address = chance.choice(other["PrivateIpAddresses"])["PrivateIpAddress"]
-    match chance.choice(ACTIONS):
-        case "create":
-            create(account, subnet, SecondaryPrivateIpAddressCount=chance.randrange(3))
-        case "delete":
-            account.ec2.delete_network_interface(NetworkInterfaceId=id)
-        case "attach":
-            account.ec2.attach_network_interface(NetworkInterfaceId=id, InstanceId=instance, DeviceIndex=chance.randrange(3))
-        case "detach":
-            attachment = eni.get("Attachment", {"AttachmentId": "eni-attach-0123456789abcdef0"})["AttachmentId"]
-            account.ec2.detach_network_interface(AttachmentId=attachment, Force=chance.random() < 0.5)
-        case "assign":
-            account.ec2.assign_private_ip_addresses(NetworkInterfaceId=id, SecondaryPrivateIpAddressCount=1)
-        case "unassign":
-            account.ec2.unassign_private_ip_addresses(NetworkInterfaceId=other["NetworkInterfaceId"], PrivateIpAddresses=[address])
-        case "move":
-            account.ec2.assign_private_ip_addresses(NetworkInterfaceId=id, PrivateIpAddresses=[address], AllowReassignment=True)
-        case "prefix":
-            account.ec2.assign_private_ip_addresses(NetworkInterfaceId=id, Ipv4PrefixCount=1)
-        case "stop":
-            account.ec2.stop_instances(InstanceIds=[instance])
-            account.wait(instance, "stopped")
-        case "start":
-            account.ec2.start_instances(InstanceIds=[instance])
-            account.wait(instance, "running")
-
-
-def check_what_is_shown(account):
-    enis = account.ec2.describe_network_interfaces()["NetworkInterfaces"]
-    held = [(e["VpcId"], a["PrivateIpAddress"]) for e in enis for a in e["PrivateIpAddresses"]]
-    assert len(held) == len(set(held)), "an address is held twice"
-    blocks = [ipaddress.ip_network(p["Ipv4Prefix"]) for e in enis for p in e.get("Ipv4Prefixes", [])]
-    assert len(blocks) == len(set(blocks)) and not any(ipaddress.ip_address(a) in b for _, a in held for b in blocks)
-    assert all([a["Primary"] for a in e["PrivateIpAddresses"]].count(True) == 1 for e in enis)
-    attached = {e["NetworkInterfaceId"]: e["Attachment"]["InstanceId"] for e in enis if "Attachment" in e}
-    assert all((e["Status"] == "in-use") == (e["NetworkInterfaceId"] in attached) for e in enis)
-    shown = {}
-    for reservation in account.ec2.describe_instances()["Reservations"]:
-        for instance in reservation["Instances"]:
-            places = [e["Attachment"]["DeviceIndex"] for e in instance["NetworkInterfaces"]]
-            assert 0 in places and len(places) == len(set(places)) <= 2, "a t3.micro has two"
-            for eni in instance["NetworkInterfaces"]:
-                shown[eni["NetworkInterfaceId"]] = instance["InstanceId"]
-                assert len(eni["PrivateIpAddresses"]) + len(eni.get("Ipv4Prefixes", [])) <= 2, "and two addresses on each"
-    assert shown == attached

@@ -91,7 +91,7 @@ fn list_or_route_form(world: &World, (kind, a, b, c): Call) -> String {
     let table = |n| pick(tables.route_tables.keys(), n);
     let gateway = |n| pick(tables.internet_gateways.keys(), n);
     let entry = |n: u8| {
-        let block = if n % 2 == 0 { "CidrBlock=0.0.0.0/0" } else { "Ipv6CidrBlock=::/0" };
+        let block = if n.is_multiple_of(2) { "CidrBlock=0.0.0.0/0" } else { "Ipv6CidrBlock=::/0" };
         format!(
             "&NetworkAclId={}&RuleNumber={}&Egress={}&RuleAction=allow&Protocol=-1&{block}",
             acl(a),
