@@ -54,6 +54,7 @@ impl Agent {
             "failures": counters.totals.failures,
             "drops": drops,
             "dropped_flows": dropped,
+            "nat_gateways": self.engine.nat_gateways().iter().map(|(id, counters)| (id.to_string(), json!(counters))).collect::<serde_json::Map<_, _>>(),
         })
     }
 

@@ -38,7 +38,9 @@ pub(super) fn translate(frame: &mut [u8], flow: &FlowValue, parsed: &Parsed) {
         let new = ports(flow.new_src_port, flow.new_dst_port);
         match parsed.key.protocol {
             protocol::ICMP => {
-                mend(frame, parsed.transport + ICMP_CHECKSUM, &old[..2], &new[..2], false);
+                // The kernel's helper counts in words of 32 bits.
+                let [old_word, new_word] = [&old, &new].map(|ports| [ports[0], ports[1], 0, 0]);
+                mend(frame, parsed.transport + ICMP_CHECKSUM, &old_word, &new_word, false);
                 write(frame, parsed.transport + ICMP_ID, &new[..2]);
             }
             protocol::TCP | protocol::UDP => {
