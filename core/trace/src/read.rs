@@ -100,11 +100,12 @@ fn record_reads(record: &Record, reads: &mut Vec<Read>) {
             reads.push(Read::PublicAddress(address.public_ip));
             reads.extend(address.association.as_ref().map(|association| Read::PublicAddressesOf(association.eni)));
         }
+        // Where the branch is.
+        Record::TrunkAssociation(association) => reads.push(Read::Eni(association.branch)),
         Record::Account(_)
         | Record::ClientToken(_)
         | Record::DhcpOptions(_)
         | Record::KeyPair(_)
-        | Record::SubnetCidrReservation(_)
-        | Record::TrunkAssociation(_) => {}
+        | Record::SubnetCidrReservation(_) => {}
     }
 }

@@ -85,7 +85,7 @@ impl BootPlan {
 /// The plans of every ENI that is attached to the instance.
 pub fn eni_plans(world: &World, instance: &Instance) -> Vec<EniPlan> {
     let enis = world.enis_of_instance(instance.id);
-    enis.iter().filter_map(|eni| EniPlan::of(&world.region, eni, world.subnet(eni.subnet)?, instance)).collect()
+    enis.iter().filter_map(|eni| EniPlan::of(world, eni, instance)).collect()
 }
 
 /// `ip-10-0-1-5.ec2.internal`, or the id where the subnet names instances after it (VPC user guide, "DNS attributes").

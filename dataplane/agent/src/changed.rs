@@ -4,7 +4,7 @@
 //! comparison costs what has changed and not what there is.
 
 use gp_compile::HostView;
-use gp_model::{Eni, InstanceId, Region, SubnetId, Table, World};
+use gp_model::{Eni, EniId, InstanceId, Region, SubnetId, Table, World};
 use imbl::ordmap::DiffItem;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,6 +40,15 @@ fn changed_in(old: Option<&World>, new: Option<&World>) -> BTreeSet<InstanceId> 
     each_difference(old.map(|w| &w.tables().enis), new.map(|w| &w.tables().enis), |_, old, new| {
         changed.extend([old, new].into_iter().flatten().filter_map(|eni| holder(eni)));
     });
+    let mut trunks: BTreeSet<EniId> = BTreeSet::new();
+    each_difference(
+        old.map(|w| &w.tables().trunk_associations),
+        new.map(|w| &w.tables().trunk_associations),
+        |_, old, new| {
+            trunks.extend([old, new].into_iter().flatten().map(|association| association.trunk));
+        },
+    );
+    changed.extend(trunks.iter().filter_map(|trunk| holder(new?.eni(*trunk)?)));
     let mut subnets: BTreeSet<SubnetId> = BTreeSet::new();
     each_difference(old.map(|w| &w.tables().subnets), new.map(|w| &w.tables().subnets), |id, _, _| {
         subnets.insert(*id);

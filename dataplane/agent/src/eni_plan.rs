@@ -2,10 +2,12 @@
 
 use gp_linux::{GuestAddress, PolicyTable};
 use gp_model::{
-    Eni, EniAttachmentId, EniId, ExternalGuest, ExternalNetns, GuestKind, Instance, InstanceId, Region, Subnet,
+    Eni, EniAttachmentId, EniId, ExternalGuest, ExternalNetns, GuestKind, Instance, InstanceId, Mac, Region,
+    TrunkAssociation, World,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 /// An instance with this tag set to `off` gets no policy routing: what its secondary ENIs are sent is answered by its
 /// primary one, which the VPC drops.
@@ -24,7 +26,7 @@ pub struct EniPlan {
     pub attachment: EniAttachmentId,
     pub instance: InstanceId,
     pub region: Region,
-    pub mac: gp_model::Mac,
+    pub mac: Mac,
     pub guest_name: String,
     pub addresses: BTreeSet<(IpAddr, u8)>,
     /// The primary address comes first on the interface, so that it is the one the guest sends from.
@@ -37,11 +39,14 @@ pub struct EniPlan {
     /// 0 for the primary ENI, whose router takes what no other interface's rules claim.
     pub number: u32,
     pub policy_routing: bool,
+    /// The branch ENIs of a trunk: each a VLAN of its link, with a MAC address of its own.
+    pub branches: BTreeMap<EniId, (u16, Mac)>,
 }
 
 impl EniPlan {
     /// The plan of an ENI that is attached to this instance; `None` of one that isn't.
-    pub fn of(region: &Region, eni: &Eni, subnet: &Subnet, instance: &Instance) -> Option<Self> {
+    pub fn of(world: &World, eni: &Eni, instance: &Instance) -> Option<Self> {
+        let (region, subnet) = (&world.region, world.subnet(eni.subnet)?);
         let attachment = eni.attachment.as_ref().filter(|attachment| attachment.instance == instance.id)?;
         let number = attachment.network_card_index * NUMBERS_PER_CARD + attachment.device_index;
         let primary = eni.primary_ipv4().map(IpAddr::V4);
@@ -63,6 +68,7 @@ impl EniPlan {
             subnet: subnet.cidr.map(|cidr| (cidr.network(), cidr.prefix_len())),
             gateway_ipv4: gp_trace::router_ipv4(subnet),
             number,
+            branches: branches_of(world, eni.id),
             policy_routing: instance.tags.get(POLICY_ROUTING_TAG).is_none_or(|value| value != "off"),
         })
     }
@@ -127,6 +133,14 @@ fn guest_name(guest: &GuestKind, number: u32) -> String {
         GuestKind::External(ExternalGuest::Tap(name)) => format!("{name}-{number}"),
         _ => format!("eth{number}"),
     }
+}
+
+fn branches_of(world: &World, trunk: EniId) -> BTreeMap<EniId, (u16, Mac)> {
+    let branch = |association: &Arc<TrunkAssociation>| {
+        let branch = world.eni(association.branch)?;
+        Some((branch.id, (association.vlan_id, branch.mac)))
+    };
+    world.branches_of_trunk(trunk).filter_map(branch).collect()
 }
 
 fn prefixes_of(eni: &Eni) -> BTreeSet<(IpAddr, u8)> {

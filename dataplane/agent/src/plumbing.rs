@@ -112,7 +112,22 @@ impl Plumbing {
         let (region, mac) = (plan.region.clone(), plan.mac);
         let port = Port { eni: plan.eni, region, ifindex, vlan: 0, output, mac, mtu: MTU };
         self.engine.add_port(port, Now::read())?;
-        self.attach(&plan.host_name())
+        self.attach(&plan.host_name())?;
+        self.ensure_branches(plan)
+    }
+
+    /// The branch ENIs of a trunk that is plugged: ports on the same link, told apart by their VLAN.
+    fn ensure_branches(&self, plan: &EniPlan) -> Result<(), AgentError> {
+        let ports = self.engine.ports();
+        let Some(trunk) = ports.iter().find(|port| port.eni == plan.eni) else { return Ok(()) };
+        let gone = |port: &&Port| port.ifindex == trunk.ifindex && port.vlan != 0;
+        for port in ports.iter().filter(gone).filter(|port| !plan.branches.contains_key(&port.eni)) {
+            self.engine.remove_port(port.eni, Now::read());
+        }
+        for (&eni, &(vlan, mac)) in &plan.branches {
+            self.engine.add_port(Port { eni, vlan, mac, ..trunk.clone() }, Now::read())?;
+        }
+        Ok(())
     }
 
     /// Addresses and routes of an ENI that is plugged.
@@ -140,6 +155,7 @@ impl Plumbing {
     /// # Errors
     /// The kernel refuses.
     pub fn change(&self, from: &EniPlan, to: &EniPlan, seat: &Seat) -> Result<(), AgentError> {
+        self.ensure_branches(to)?;
         let Seat::Netns { netns, is_configured: true } = seat else { return Ok(()) };
         for &(address, prefix_len) in from.addresses.difference(&to.addresses) {
             gp_linux::remove_guest_address(netns, &from.guest_name, GuestAddress { address, prefix_len })?;
@@ -180,7 +196,12 @@ impl Plumbing {
     /// The kernel refuses.
     pub fn unplug(&self, eni: EniId) -> Result<(), AgentError> {
         self.holders().remove(&eni);
-        self.engine.remove_port(eni, Now::read());
+        let ports = self.engine.ports();
+        let link = ports.iter().find(|port| port.eni == eni).map(|port| port.ifindex);
+        // A trunk's branches share its link.
+        for port in ports.iter().filter(|port| Some(port.ifindex) == link) {
+            self.engine.remove_port(port.eni, Now::read());
+        }
         self.links.remove_link(&host_name(eni))?;
         Ok(())
     }

@@ -152,6 +152,7 @@ fn world_reads(old: Option<&World>, new: Option<&World>, reads: &mut HashSet<Rea
         nat_gateways: NatGateway,
         egress_only_internet_gateways: EgressOnlyInternetGateway,
         prefix_lists: PrefixList,
+        trunk_associations: TrunkAssociation,
     }
 }
 

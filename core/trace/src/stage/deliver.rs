@@ -7,7 +7,13 @@ use gp_model::{Eni, Mac};
 /// Refuses if no running instance has the ENI. A pending one counts as running: its guest may boot at any moment, and
 /// what comes too early is lost as on any link.
 pub(crate) fn check_attached(journey: &mut Journey<'_>, stage: Stage, eni: &Eni) -> Result<(), Stop> {
-    let detail = match &eni.attachment {
+    // A branch ENI is where its trunk is.
+    let trunk =
+        journey.world.trunk_of_branch(eni.id).and_then(|association| journey.world.eni(association.trunk)).cloned();
+    if let Some(trunk) = &trunk {
+        journey.read(Read::Eni(trunk.id));
+    }
+    let detail = match &trunk.as_deref().unwrap_or(eni).attachment {
         None => Detail::NotAttached,
         Some(attachment) => {
             journey.read(Read::Instance(attachment.instance));
