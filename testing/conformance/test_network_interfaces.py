@@ -272,5 +272,7 @@ def test_quotas_are_set_on_the_command_line(tmp_path):
     finally:
         own.down()
     for given, why in [("elephants=1", "there is no quota 'elephants'; there are: vpcs"), ("enis", "NAME=VALUE")]:
+        refusing = Groundplane(tmp_path, free_port(), "--quota", given)
         with pytest.raises(RuntimeError, match=why):
-            Groundplane(tmp_path, free_port(), "--quota", given).up()
+            refusing.up()
+        refusing.down()
