@@ -79,8 +79,26 @@ pub enum Command {
         /// ENI, instance, address or Name tag; all of this machine without.
         eni: Option<String>,
     },
+    /// Summaries of what there is.
+    Report {
+        #[command(subcommand)]
+        report: Report,
+    },
+    /// Turn what AWS fixes and a test wants otherwise: `dial nat-… ports=64`, `ports=default`.
+    Dial {
+        /// A NAT gateway's id.
+        resource: String,
+        /// ports=NUMBER: connections per address and destination.
+        setting: String,
+    },
     /// Take the tour, driven by the aws CLI.
     Demo,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Report {
+    /// What would cost on AWS by the hour: public IPv4 addresses, used or idle, and NAT gateways.
+    Costs,
 }
 
 #[derive(Debug, clap::Args)]

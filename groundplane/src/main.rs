@@ -11,7 +11,7 @@ mod up;
 mod uplink;
 
 use anyhow::Result;
-use args::{Arguments, AttachOptions, Command};
+use args::{Arguments, AttachOptions, Command, Report};
 use clap::Parser;
 use gp_cli::admin::AdminClient;
 use gp_cli::attach::Target;
@@ -56,6 +56,8 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Command::Detach { eni } => gp_cli::attach::detach(&client, &eni, output)?,
         Command::Counters { eni } => gp_cli::counters::run(&client, eni.as_deref(), output)?,
+        Command::Report { report: Report::Costs } => gp_cli::report::costs(&client, output)?,
+        Command::Dial { resource, setting } => gp_cli::dial::run(&client, &resource, &setting, output)?,
         Command::Demo => gp_cli::demo::run(&run_dir, &arguments.name)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -100,13 +100,15 @@ fn settings(options: &UpOptions) -> Result<Settings> {
         }
         _ => Auth::Lenient,
     };
+    let default_region = Region::new(&options.region);
     let quotas = Quotas::with(options.quotas.iter().map(String::as_str)).context("reading --quota")?;
     let guest = match options.guest {
         Guest::Sandbox => GuestKind::Sandbox,
         Guest::Vm => GuestKind::Vm,
     };
-    let planner = PlannerSettings { quotas, guest, ..PlannerSettings::default() };
-    Ok(Settings { auth, default_region: Region::new(&options.region), planner, ..Settings::default() })
+    let public_pool = options.uplink.pools(&options.region)?;
+    let planner = PlannerSettings { quotas, guest, public_pool, ..PlannerSettings::default() };
+    Ok(Settings { auth, default_region, planner, ..Settings::default() })
 }
 
 async fn end_signal() {

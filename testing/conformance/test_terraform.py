@@ -80,3 +80,19 @@ def test_terraform_owns_lists_and_routes(terraform, account):
     terraform("destroy", "-auto-approve")
     assert account.ec2.describe_managed_prefix_lists()["PrefixLists"] == []
     assert [acl["IsDefault"] for acl in account.ec2.describe_network_acls()["NetworkAcls"]] == [True]
+
+
+@pytest.mark.parametrize("terraform", ["gateways"], indirect=True)
+def test_the_ways_in_and_out_are_built_planned_again_and_taken_down(terraform, account):
+    terraform("apply", "-auto-approve")
+    plan = terraform("plan", "-detailed-exitcode", allowed=(0, 2))
+    assert plan.returncode == 0, "the second plan wants changes:\n" + plan.stdout
+    outputs = outputs_of(terraform)
+    assert account.instance(outputs["public"])["PublicIpAddress"] == outputs["public_ip"]
+    gateways = account.ec2.describe_nat_gateways(Filters=[{"Name": "state", "Values": ["available"]}])["NatGateways"]
+    public = {address.get("PublicIp") for gateway in gateways for address in gateway["NatGatewayAddresses"]}
+    assert len(gateways) == 3 and public == {*outputs["nat_ips"], None}
+    terraform("destroy", "-auto-approve")
+    assert [vpc["IsDefault"] for vpc in account.ec2.describe_vpcs()["Vpcs"]] == [True]
+    assert account.ec2.describe_addresses()["Addresses"] == []
+    assert len(account.ec2.describe_internet_gateways()["InternetGateways"]) == 1

@@ -1,4 +1,5 @@
-//! The commands that only talk to a running Groundplane: `env`, `status`, `attach`, `counters`, `logs`, `why`, `demo`.
+//! The commands that only talk to a running Groundplane: `env`, `status`, `attach`, `counters`, `logs`, `why`, `report`,
+//! `dial`, `demo`.
 //!
 //! They speak HTTP over the admin socket in the run directory (root only) and never look into the store or the kernel.
 
@@ -6,9 +7,11 @@ pub mod admin;
 pub mod attach;
 pub mod counters;
 pub mod demo;
+pub mod dial;
 pub mod env;
 pub mod logs;
 pub mod place;
+pub mod report;
 pub mod status;
 pub mod why;
 

@@ -51,12 +51,12 @@ impl<'a> Context<'a> {
 
     /// Stores a new or changed entity.
     pub fn put(&mut self, entity: impl Into<Record>) {
-        self.change(Change::Put(entity.into()));
+        self.apply(Change::Put(entity.into()));
     }
 
     /// Takes an entity out of the store.
     pub fn delete(&mut self, key: RecordKey) {
-        self.change(Change::Delete(key));
+        self.apply(Change::Delete(key));
     }
 
     /// Stores `entity` as `edit` leaves it; nothing if that is how it was.
@@ -69,7 +69,8 @@ impl<'a> Context<'a> {
         edited
     }
 
-    fn change(&mut self, change: Change) {
+    /// Takes a change that was planned from this world.
+    pub(crate) fn apply(&mut self, change: Change) {
         self.world.apply(change.clone());
         self.changes.push(change);
     }
@@ -157,16 +158,4 @@ pub fn refuse_unsupported(given: &[(&str, bool)]) -> Result<(), ApiError> {
         Some((name, _)) => Err(ApiError::unsupported(format!("The parameter {name} is not supported by Groundplane."))),
         None => Ok(()),
     }
-}
-
-/// Refuses a public address for an ENI.
-///
-/// # Errors
-/// `UnsupportedOperation`.
-pub fn refuse_public_address(parameter: &str, wanted: Option<bool>) -> Result<(), ApiError> {
-    if wanted != Some(true) {
-        return Ok(());
-    }
-    let message = format!("{parameter} cannot be true: Groundplane has no public IPv4 addresses yet.");
-    Err(ApiError::unsupported(message))
 }

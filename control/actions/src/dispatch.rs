@@ -1,9 +1,9 @@
 //! The one list of actions: each goes to the function of its resource.
 
 use crate::{
-    Context, account_attributes, availability_zone, caller_identity, dhcp_options, image, instance, instance_type,
-    internet_gateway, key_pair, network_acl, network_interface, prefix_list, region, route, route_table,
-    security_group, subnet, tag, trunk, volume, vpc,
+    Context, account_attributes, address, availability_zone, caller_identity, dhcp_options,
+    egress_only_internet_gateway, image, instance, instance_type, internet_gateway, key_pair, nat_gateway, network_acl,
+    network_interface, prefix_list, region, route, route_table, security_group, subnet, tag, trunk, volume, vpc,
 };
 use gp_ec2::{Action, ApiError, Reply};
 
@@ -121,8 +121,48 @@ pub(crate) fn run(ctx: &mut Context<'_>, action: &Action) -> Result<Reply, ApiEr
         }
 
         // What comes with VPCs
-        Action::DescribeInternetGateways(r) => internet_gateway::describe(ctx, r).map(Reply::DescribeInternetGateways),
         Action::DescribeDhcpOptions(r) => dhcp_options::describe(ctx, r).map(Reply::DescribeDhcpOptions),
+
+        // Gateways
+        Action::CreateInternetGateway(r) => internet_gateway::create(ctx, r).map(Reply::CreateInternetGateway),
+        Action::AttachInternetGateway(r) => done(internet_gateway::attach(ctx, r), Reply::AttachInternetGateway),
+        Action::DetachInternetGateway(r) => done(internet_gateway::detach(ctx, r), Reply::DetachInternetGateway),
+        Action::DeleteInternetGateway(r) => done(internet_gateway::delete(ctx, r), Reply::DeleteInternetGateway),
+        Action::DescribeInternetGateways(r) => internet_gateway::describe(ctx, r).map(Reply::DescribeInternetGateways),
+        Action::CreateEgressOnlyInternetGateway(r) => {
+            egress_only_internet_gateway::create(ctx, r).map(Reply::CreateEgressOnlyInternetGateway)
+        }
+        Action::DescribeEgressOnlyInternetGateways(r) => {
+            egress_only_internet_gateway::describe(ctx, r).map(Reply::DescribeEgressOnlyInternetGateways)
+        }
+        Action::DeleteEgressOnlyInternetGateway(r) => {
+            egress_only_internet_gateway::delete(ctx, r).map(Reply::DeleteEgressOnlyInternetGateway)
+        }
+        Action::CreateNatGateway(r) => nat_gateway::create(ctx, r).map(Reply::CreateNatGateway),
+        Action::DescribeNatGateways(r) => nat_gateway::describe(ctx, r).map(Reply::DescribeNatGateways),
+        Action::DeleteNatGateway(r) => nat_gateway::delete(ctx, r).map(Reply::DeleteNatGateway),
+        Action::AssociateNatGatewayAddress(r) => nat_gateway::associate(ctx, r).map(Reply::AssociateNatGatewayAddress),
+        Action::DisassociateNatGatewayAddress(r) => {
+            nat_gateway::disassociate(ctx, r).map(Reply::DisassociateNatGatewayAddress)
+        }
+        Action::AssignPrivateNatGatewayAddress(r) => {
+            nat_gateway::assign_private(ctx, r).map(Reply::AssignPrivateNatGatewayAddress)
+        }
+        Action::UnassignPrivateNatGatewayAddress(r) => {
+            nat_gateway::unassign_private(ctx, r).map(Reply::UnassignPrivateNatGatewayAddress)
+        }
+
+        // Public addresses
+        Action::AllocateAddress(r) => address::allocate(ctx, r).map(Reply::AllocateAddress),
+        Action::ReleaseAddress(r) => done(address::release(ctx, r), Reply::ReleaseAddress),
+        Action::AssociateAddress(r) => address::associate(ctx, r).map(Reply::AssociateAddress),
+        Action::DisassociateAddress(r) => done(address::disassociate(ctx, r), Reply::DisassociateAddress),
+        Action::DescribeAddresses(r) => address::describe(ctx, r).map(Reply::DescribeAddresses),
+        Action::DescribeAddressesAttribute(r) => {
+            address::describe_attribute(ctx, r).map(Reply::DescribeAddressesAttribute)
+        }
+        Action::ModifyAddressAttribute(r) => address::modify_attribute(ctx, r).map(Reply::ModifyAddressAttribute),
+        Action::ResetAddressAttribute(r) => address::reset_attribute(ctx, r).map(Reply::ResetAddressAttribute),
 
         // Network interfaces
         Action::CreateNetworkInterface(r) => network_interface::create(ctx, r).map(Reply::CreateNetworkInterface),

@@ -29,6 +29,7 @@ macro_rules! tagged {
     )*};
 }
 tagged! {
+    Address NatGateway EgressOnlyInternetGateway
     Vpc Subnet RouteTable NetworkAcl InternetGateway DhcpOptions SecurityGroup SecurityGroupRule SecurityGroupForVpc
     ManagedPrefixList SubnetCidrReservation TrunkInterfaceAssociation
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | running | pending | running |
 //! | emulated | pending | running, with the reason for its slowness |
-//! | stopped | stopping | stopped |
+//! | stopped | stopping | stopped; automatic public addresses go |
 //! | stopped | pending, running | stopped or shutting-down, as the instance's shutdown behaviour says |
 //! | terminated | shutting-down | terminated, its ENIs deleted or free |
 //! | failed | pending, first boot | terminated, as a launch that fails on AWS |
@@ -13,6 +13,7 @@
 //!
 //! Anything else, and every report about another boot than the one asked for, is out of date and changes nothing.
 
+use crate::address::automatic;
 use crate::instance::FIRST_BOOT;
 use crate::network_interface::elastic_ips_freed_with;
 use crate::trunk;
@@ -40,7 +41,11 @@ pub fn plan_report(world: &World, report: &HostReport, now: Timestamp) -> Vec<Ch
     if after == **before {
         return Vec::new();
     }
-    let mut changes = if after.state == InstanceState::Terminated { release_enis(world, &after) } else { Vec::new() };
+    let mut changes = match after.state {
+        InstanceState::Terminated => release_enis(world, &after),
+        InstanceState::Stopped => automatic::released(world, &after),
+        _ => Vec::new(),
+    };
     changes.push(Change::Put(after.into()));
     changes
 }
@@ -125,7 +130,9 @@ fn release_enis(world: &World, instance: &Instance) -> Vec<Change> {
 /// An ENI that goes with its instance takes along what hangs on it; one that stays is free.
 fn release_eni(world: &World, eni: &Eni) -> Vec<Change> {
     if !eni.attachment.as_ref().is_some_and(|attachment| attachment.delete_on_termination) {
-        return vec![Change::Put(Eni { attachment: None, primary_ipv6: false, ..eni.clone() }.into())];
+        return vec![Change::Put(
+            Eni { attachment: None, primary_ipv6: false, public_ipv4: None, ..eni.clone() }.into(),
+        )];
     }
     let mut changes = elastic_ips_freed_with(world, eni);
     changes.extend(trunk::associations_of_deleted(world, eni.id));

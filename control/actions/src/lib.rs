@@ -14,12 +14,14 @@
 //! Source: EC2 API reference, VPC user guide.
 
 mod account_attributes;
+mod address;
 mod availability_zone;
 mod block;
 mod caller_identity;
 mod context;
 mod dhcp_options;
 mod dispatch;
+mod egress_only_internet_gateway;
 mod filter;
 mod host_report;
 mod image;
@@ -28,6 +30,7 @@ mod instance_type;
 mod internet_gateway;
 mod key_pair;
 mod lookup;
+mod nat_gateway;
 mod network_acl;
 mod network_interface;
 mod page;
@@ -57,6 +60,7 @@ mod tests;
 pub use context::Context;
 pub use host_report::plan_report;
 pub use instance::{StandIn, plan_stand_in, plan_take_back};
+pub use nat_gateway::{DialError, plan_nat_ports};
 pub use place::{ZoneFacts, zones_of};
 pub use provision::plan_provision;
 pub use reset::{plan_expiry, plan_reset};

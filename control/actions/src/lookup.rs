@@ -22,6 +22,8 @@ pub(crate) struct Words {
 impl Words {
     pub(crate) fn not_found(&self, ids: &[&str]) -> ApiError {
         let message = match ids {
+            // The one kind that AWS says it of in other words.
+            ids if self.not_found == "NatGatewayNotFound" => format!("NAT gateway {} was not found", ids.join(", ")),
             [id] => format!("The {} '{id}' does not exist", self.noun),
             ids => format!("The {}s '{}' do not exist", self.noun, ids.join(", ")),
         };
@@ -100,6 +102,13 @@ lookups! {
         SUBNET_CIDR_RESERVATION = "subnet CIDR reservation ID", None, "InvalidSubnetCidrReservationID.NotFound";
     trunk_association trunk_associations: TrunkAssociation(TrunkAssociationId) in trunk_associations,
         TRUNK_ASSOCIATION = "association ID", None, "InvalidAssociationID.NotFound";
+    address addresses: Address(AllocationId) in addresses,
+        ADDRESS = "allocation ID", None, "InvalidAllocationID.NotFound";
+    nat_gateway nat_gateways: NatGateway(NatGatewayId) in nat_gateways,
+        NAT_GATEWAY = "NAT gateway", Some("NatGatewayMalformed"), "NatGatewayNotFound";
+    egress_only_internet_gateway egress_only_internet_gateways: EgressOnlyInternetGateway(EgressOnlyInternetGatewayId)
+        in egress_only_internet_gateways,
+        EGRESS_ONLY_INTERNET_GATEWAY = "gateway ID", None, "InvalidGatewayID.NotFound";
     key_pair key_pairs: KeyPair(KeyPairId) in key_pairs,
         KEY_PAIR = "key pair", Some("InvalidKeyPairId.Malformed"), "InvalidKeyPair.NotFound";
     prefix_list prefix_lists: PrefixList(PrefixListId) in prefix_lists,

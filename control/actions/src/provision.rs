@@ -35,7 +35,6 @@ pub(crate) fn on_first_call(ctx: &mut Context<'_>) {
 }
 
 /// A default VPC: 172.31.0.0/16, a /20 subnet in each zone, an internet gateway and the route to it.
-/// `MapPublicIpOnLaunch` is off in its subnets, other than on AWS: there are no public addresses yet.
 pub(crate) fn default_vpc(ctx: &mut Context<'_>) -> Vpc {
     let parts = vpc::NewVpc { cidr: block::DEFAULT_VPC, ipv6: None, is_default: true, tags: Tags::new() };
     let vpc = vpc::make(ctx, parts);

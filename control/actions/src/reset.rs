@@ -4,8 +4,8 @@ use gp_model::{AccountId, Change, Record, RecordKey, Timestamp, World};
 
 /// How long a client token is remembered.
 const TOKEN_SECS: u64 = 24 * 3600;
-/// How long a terminated instance stays visible.
-const TERMINATED_SECS: u64 = 3600;
+/// How long a terminated instance, and a NAT gateway that failed or was deleted, stays visible.
+const GONE_SECS: u64 = 3600;
 
 /// The changes that take away everything an account has in the region, its record included, so that its next call is
 /// its first one.
@@ -18,10 +18,13 @@ pub fn plan_reset(world: &World, account: AccountId) -> Vec<Change> {
 pub fn plan_expiry(world: &World, now: Timestamp) -> Vec<Change> {
     let tables = world.tables();
     let tokens = tables.client_tokens.values().filter(|token| token.at.plus_secs(TOKEN_SECS) <= now);
-    let gone = |at: Option<Timestamp>| at.is_some_and(|at| at.plus_secs(TERMINATED_SECS) <= now);
+    let gone = |at: Option<Timestamp>| at.is_some_and(|at| at.plus_secs(GONE_SECS) <= now);
     let instances = tables.instances.values().filter(|instance| gone(instance.terminated_at));
+    let gateways = tables.nat_gateways.values().filter(|gateway| gone(gateway.deleted_at));
+    let gateways = gateways.map(|gateway| Change::Delete(RecordKey::NatGateway(gateway.id)));
     let tokens = tokens.map(|token| Change::Delete(RecordKey::ClientToken(token.key.clone())));
-    tokens.chain(instances.map(|instance| Change::Delete(RecordKey::Instance(instance.id)))).collect()
+    let instances = instances.map(|instance| Change::Delete(RecordKey::Instance(instance.id)));
+    tokens.chain(instances).chain(gateways).collect()
 }
 
 fn owner(record: &Record) -> AccountId {

@@ -1,8 +1,8 @@
-//! What an operator may set: quotas with AWS's defaults, and how many zones a region has.
+//! What an operator may set: quotas with AWS's defaults, how many zones a region has, and its public addresses.
 //!
 //! Source of the defaults: VPC user guide, "Amazon VPC quotas"; EC2 user guide, "Amazon EC2 service quotas".
 
-use gp_model::GuestKind;
+use gp_model::{GuestKind, PublicPools, Region};
 
 /// Settings of the planner, the same for every account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,11 +13,18 @@ pub struct Settings {
     pub zones_per_region: usize,
     /// Kind of guest of launches that name none.
     pub guest: GuestKind,
+    /// Where public IPv4 addresses come from.
+    pub public_pool: PublicPools,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { quotas: Quotas::default(), zones_per_region: 3, guest: GuestKind::Sandbox }
+        Self {
+            quotas: Quotas::default(),
+            zones_per_region: 3,
+            guest: GuestKind::Sandbox,
+            public_pool: PublicPools::new(Region::new("us-east-1")),
+        }
     }
 }
 
@@ -85,6 +92,14 @@ quotas! {
     enis = 5000;
     /// `NetworkAddressUsageLimitExceeded`.
     network_address_units_per_vpc = 64_000, at most 256_000;
+    /// `AddressLimitExceeded`; Elastic IP addresses.
+    addresses = 5;
+    /// `NatGatewayLimitExceeded`; per zone. Failed and deleted ones don't count.
+    nat_gateways_per_zone = 5;
+    /// `NatGatewayAddressLimitExceeded`; private addresses of a NAT gateway, the primary one included.
+    private_addresses_per_nat_gateway = 8;
+    /// `NatGatewayAddressLimitExceeded`; Elastic IP addresses of a public NAT gateway, the primary one's included.
+    addresses_per_nat_gateway = 2, at most 8;
     /// `TagLimitExceeded`.
     tags_per_resource = 50;
     /// `VcpuLimitExceeded`; virtual CPUs of the instances that run.

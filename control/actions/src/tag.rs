@@ -6,8 +6,8 @@ use crate::tag_spec::refuse_reserved;
 use crate::{Context, lookup};
 use gp_ec2::{ApiError, shapes};
 use gp_model::{
-    DhcpOptions, Eni, Instance, InternetGateway, KeyPair, NetworkAcl, PrefixList, RouteTable, SecurityGroup,
-    SecurityGroupRuleId, Subnet, SubnetCidrReservation, Tags, Vpc,
+    Address, DhcpOptions, EgressOnlyInternetGateway, Eni, Instance, InternetGateway, KeyPair, NatGateway, NetworkAcl,
+    PrefixList, RouteTable, SecurityGroup, SecurityGroupRuleId, Subnet, SubnetCidrReservation, Tags, Vpc,
 };
 use std::sync::Arc;
 
@@ -79,6 +79,10 @@ taggable! {
     SubnetCidrReservation(subnet_cidr_reservation, subnet_cidr_reservations) = "scr", "subnet-cidr-reservation";
     KeyPair(key_pair, key_pairs) = "key", "key-pair";
     PrefixList(prefix_list, prefix_lists) = "pl", "prefix-list";
+    Address(address, addresses) = "eipalloc", "elastic-ip";
+    NatGateway(nat_gateway, nat_gateways) = "nat", "natgateway";
+    EgressOnlyInternetGateway(egress_only_internet_gateway, egress_only_internet_gateways) = "eigw",
+        "egress-only-internet-gateway";
 }
 
 fn find_rule(ctx: &Context<'_>, text: &str) -> Result<Resource, ApiError> {

@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::stand_in::{self, AttachRequest, Attached, DetachRequest, Detached};
+use crate::{costs, dial};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -19,6 +20,8 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
         .route("/status", get(status))
         .route("/attach", post(attach))
         .route("/detach", post(detach))
+        .route("/costs", get(costs::list))
+        .route("/nat-gateways/{id}/ports", post(dial::turn_nat_ports))
         .with_state(engine)
 }
 

@@ -22,7 +22,9 @@ mod admin;
 mod caller;
 mod chance;
 mod connection;
+mod costs;
 mod counters;
+mod dial;
 mod engine;
 mod expiry;
 mod host;
@@ -86,7 +88,7 @@ impl Server {
     }
 
     /// What the machine's own operator may ask, for a socket that only they can reach: `GET /instances`,
-    /// `GET /status`, `POST /attach`, `POST /detach`.
+    /// `GET /status`, `GET /costs`, `POST /attach`, `POST /detach`, `POST /nat-gateways/{id}/ports`.
     pub fn admin_router(&self) -> axum::Router {
         admin::router(self.engine.clone())
     }

@@ -27,11 +27,14 @@ pub(crate) fn describe(
 }
 
 pub(super) fn described(ctx: &Context<'_>, instance: &Instance) -> Described {
+    let enis = ctx.world().enis_of_instance(instance.id);
+    let elastic = enis.iter().flat_map(|eni| ctx.world().addresses_of_eni(eni.id)).cloned().collect();
     Described {
         reservation: instance.reservation.to_string(),
         owner: instance.owner.to_string(),
         instance: view::instance(ctx, instance),
-        enis: ctx.world().enis_of_instance(instance.id),
+        enis,
+        elastic,
     }
 }
 

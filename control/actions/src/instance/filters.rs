@@ -2,7 +2,7 @@
 
 use crate::filter::{Filter, Tagged, each, one};
 use gp_ec2::shapes::{Instance, InstanceNetworkInterface, InstanceNetworkInterfaceAttachment, Tag};
-use gp_model::Eni;
+use gp_model::{Address, Eni};
 use std::sync::Arc;
 
 /// An instance with what its reservation adds to it, and what only filters show of its ENIs.
@@ -12,6 +12,8 @@ pub(super) struct Described {
     pub(super) owner: String,
     pub(super) instance: Instance,
     pub(super) enis: Vec<Arc<Eni>>,
+    /// The Elastic IP addresses of its ENIs.
+    pub(super) elastic: Vec<Arc<Address>>,
 }
 
 impl Described {
@@ -68,6 +70,31 @@ fn enis(d: &Described, values: fn(&InstanceNetworkInterface) -> Vec<String>) -> 
     d.instance.network_interfaces.iter().flat_map(values).collect()
 }
 
+/// A filter on a member of what stands for each ENI's primary address.
+macro_rules! association {
+    ($member:ident) => {
+        |d| each(&d.instance.network_interfaces, |eni| eni.association.as_ref()?.$member.clone())
+    };
+}
+
+/// A filter on a member of what stands for each address of each ENI.
+macro_rules! address_association {
+    ($member:ident) => {
+        |d| enis(d, |eni| each(&eni.private_ip_addresses, |address| address.association.as_ref()?.$member.clone()))
+    };
+}
+
+/// Does the address stand for the primary one of an ENI?
+fn of_primary(d: &Described, address: &Address) -> bool {
+    let Some(association) = &address.association else { return false };
+    let eni = d.enis.iter().find(|eni| eni.id == association.eni);
+    eni.is_some_and(|eni| eni.primary_ipv4() == Some(association.private_ip))
+}
+
+fn association_id(address: &Address) -> Option<String> {
+    address.association.as_ref().map(|association| association.id.to_string())
+}
+
 fn zone_ids(d: &Described) -> Vec<String> {
     one(&d.instance.placement.as_ref().and_then(|placement| placement.availability_zone_id.clone()))
 }
@@ -83,6 +110,7 @@ pub(super) const FILTERS: &[Filter<Described>] = &[
     ),
     ("client-token", of!(client_token)),
     ("current-instance-boot-mode", of!(current_instance_boot_mode)),
+    ("dns-name", of!(public_dns_name)),
     ("ebs-optimized", of!(ebs_optimized)),
     ("ena-support", of!(ena_support)),
     ("enclave-options.enabled", of!(enclave_options.enabled)),
@@ -97,6 +125,7 @@ pub(super) const FILTERS: &[Filter<Described>] = &[
     ("instance-type", of!(instance_type)),
     ("instance.group-id", |d| each(&d.instance.security_groups, |group| group.group_id.clone())),
     ("instance.group-name", |d| each(&d.instance.security_groups, |group| group.group_name.clone())),
+    ("ip-address", of!(public_ip_address)),
     ("ipv6-address", eni_list!(ipv6_addresses.ipv6_address)),
     ("key-name", of!(key_name)),
     ("launch-index", of!(ami_launch_index)),
@@ -109,9 +138,23 @@ pub(super) const FILTERS: &[Filter<Described>] = &[
     ("metadata-options.instance-metadata-tags", of!(metadata_options.instance_metadata_tags)),
     ("metadata-options.state", of!(metadata_options.state)),
     ("monitoring-state", of!(monitoring.state)),
+    ("network-interface.addresses.association.allocation-id", |d| each(&d.elastic, |address| Some(address.id))),
+    ("network-interface.addresses.association.association-id", |d| each(&d.elastic, |address| association_id(address))),
+    ("network-interface.addresses.association.ip-owner-id", address_association!(ip_owner_id)),
+    ("network-interface.addresses.association.public-dns-name", address_association!(public_dns_name)),
+    ("network-interface.addresses.association.public-ip", address_association!(public_ip)),
     ("network-interface.addresses.primary", eni_list!(private_ip_addresses.primary)),
     ("network-interface.addresses.private-dns-name", eni_list!(private_ip_addresses.private_dns_name)),
     ("network-interface.addresses.private-ip-address", eni_list!(private_ip_addresses.private_ip_address)),
+    ("network-interface.association.allocation-id", |d| {
+        each(&d.elastic, |address| of_primary(d, address).then_some(address.id))
+    }),
+    ("network-interface.association.association-id", |d| {
+        each(&d.elastic, |address| association_id(address).filter(|_| of_primary(d, address)))
+    }),
+    ("network-interface.association.ip-owner-id", association!(ip_owner_id)),
+    ("network-interface.association.public-dns-name", association!(public_dns_name)),
+    ("network-interface.association.public-ip", association!(public_ip)),
     ("network-interface.attachment.attach-time", attachment!(attach_time)),
     ("network-interface.attachment.attachment-id", attachment!(attachment_id)),
     ("network-interface.attachment.delete-on-termination", attachment!(delete_on_termination)),

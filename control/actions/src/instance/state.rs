@@ -12,6 +12,7 @@
 use super::run::check_vcpus;
 use super::stand_in::check_ours;
 use crate::Context;
+use crate::address::automatic;
 use crate::context::refuse_unsupported;
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{
@@ -23,7 +24,8 @@ use gp_model::{Instance, InstanceState, StateReason, Timestamp};
 use std::sync::Arc;
 
 /// # Errors
-/// `InvalidInstanceID.NotFound`, `IncorrectInstanceState`, `VcpuLimitExceeded`.
+/// `InvalidInstanceID.NotFound`, `IncorrectInstanceState`, `VcpuLimitExceeded`; `InsufficientAddressCapacity` where one
+/// is due a public address.
 pub(crate) fn start(ctx: &mut Context<'_>, request: &StartInstancesRequest) -> Result<StartInstancesResult, ApiError> {
     let instances = named(ctx, &request.instance_ids)?;
     for instance in &instances {
@@ -43,6 +45,11 @@ pub(crate) fn start(ctx: &mut Context<'_>, request: &StartInstancesRequest) -> R
             instance.state_transition_reason = String::new();
         }
     });
+    for instance in &instances {
+        for eni in ctx.world().enis_of_instance(instance.id) {
+            automatic::give(ctx, eni.id)?;
+        }
+    }
     Ok(StartInstancesResult { starting_instances })
 }
 

@@ -2,6 +2,7 @@
 
 use super::metadata_options;
 use super::state::state_shape;
+use crate::address::{Association, association_of};
 use crate::network_interface::{attachment_status, group_identifiers, private_dns_name, private_domain, wire_time};
 use crate::subnet::hostname_type;
 use crate::tag_spec::tag_list;
@@ -18,6 +19,7 @@ pub(super) fn instance(ctx: &Context<'_>, instance: &Instance) -> shapes::Instan
     let image = image::find(ctx.region(), instance.image);
     let subnet = world.subnet(instance.subnet).filter(|_| !is_gone(instance));
     let ipv4 = primary.and_then(|eni| eni.primary_ipv4());
+    let public = primary.zip(ipv4).and_then(|(eni, address)| association_of(ctx, eni, address));
     shapes::Instance {
         architecture: image.map(|image| image.architecture.to_owned()),
         client_token: Some(instance.client_token.clone().unwrap_or_default()),
@@ -44,8 +46,8 @@ pub(super) fn instance(ctx: &Context<'_>, instance: &Instance) -> shapes::Instan
         image_id: Some(instance.image.to_string()),
         state: Some(state_shape(instance.state)),
         private_dns_name: Some(dns_name(ctx, instance, subnet, ipv4)),
-        // There are no public addresses yet.
-        public_dns_name: Some(String::new()),
+        public_dns_name: Some(public.as_ref().map_or("", Association::public_dns_name).to_owned()),
+        public_ip_address: public.as_ref().map(Association::public_ip),
         state_transition_reason: Some(instance.state_transition_reason.clone()),
         key_name: instance.key_name.clone(),
         ami_launch_index: Some(instance.launch_index.into()),
@@ -131,7 +133,9 @@ fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::InstanceNetworkInt
     let world = ctx.world();
     let vpc_names = world.vpc(eni.vpc).is_some_and(|vpc| vpc.dns_hostnames);
     let name = |address: Ipv4Addr| vpc_names.then(|| private_dns_name(ctx.region(), address));
+    let association = |address| association_of(ctx, eni, address).map(Association::of_instance);
     shapes::InstanceNetworkInterface {
+        association: eni.primary_ipv4().and_then(association),
         attachment: eni.attachment.as_ref().map(|attachment| attachment_shape(world, attachment)),
         connection_tracking_configuration: tracking(eni.connection_tracking),
         description: Some(eni.description.clone()),
@@ -146,7 +150,7 @@ fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::InstanceNetworkInt
         owner_id: Some(eni.owner.to_string()),
         private_dns_name: eni.primary_ipv4().and_then(name),
         private_ip_address: eni.primary_ipv4().map(|address| address.to_string()),
-        private_ip_addresses: private_ip_addresses(eni, name),
+        private_ip_addresses: private_ip_addresses(ctx, eni, name),
         source_dest_check: Some(eni.source_dest_check),
         status: Some("in-use".to_owned()),
         subnet_id: Some(eni.subnet.to_string()),
@@ -155,9 +159,13 @@ fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::InstanceNetworkInt
     }
 }
 
-fn private_ip_addresses(eni: &Eni, name: impl Fn(Ipv4Addr) -> Option<String>) -> Vec<shapes::InstancePrivateIpAddress> {
+fn private_ip_addresses(
+    ctx: &Context<'_>,
+    eni: &Eni,
+    name: impl Fn(Ipv4Addr) -> Option<String>,
+) -> Vec<shapes::InstancePrivateIpAddress> {
     let shape = |(place, address): (usize, &Ipv4Addr)| shapes::InstancePrivateIpAddress {
-        association: None,
+        association: association_of(ctx, eni, *address).map(Association::of_instance),
         primary: Some(place == 0),
         private_dns_name: name(*address),
         private_ip_address: Some(address.to_string()),

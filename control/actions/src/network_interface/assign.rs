@@ -7,6 +7,7 @@ use super::new_eni::prefixes;
 use super::pool::{Pool, check_range};
 use super::{AddressFault, elastic_ip, usage};
 use crate::Context;
+use crate::address::automatic;
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{
     AssignPrivateIpAddressesRequest, AssignPrivateIpAddressesResult, AssignedPrivateIpAddress, Ipv4PrefixSpecification,
@@ -121,6 +122,7 @@ fn take_over(ctx: &mut Context<'_>, eni: &Eni, holder: &Arc<Eni>, address: Ipv4A
     if holder.id == eni.id && holder.private_ipv4.contains(&address) {
         return Ok(());
     }
+    check_changeable(holder)?;
     if holder.primary_ipv4() == Some(address) {
         let message = format!("Address {address} is the primary address of {} and cannot be reassigned.", holder.id);
         return Err(ApiError::client("InvalidParameterValue", message));
@@ -131,6 +133,7 @@ fn take_over(ctx: &mut Context<'_>, eni: &Eni, holder: &Arc<Eni>, address: Ipv4A
     check_changeable(holder)?;
     elastic_ip::follow(ctx, address, holder.id, eni.id);
     ctx.edit(&**holder, |holder| holder.private_ipv4.retain(|held| *held != address));
+    automatic::give_back(ctx, holder.id);
     Ok(())
 }
 
@@ -187,6 +190,7 @@ pub(crate) fn unassign_private_ip_addresses(
         eni.private_ipv4.retain(|held| !addresses.contains(held));
         eni.ipv4_prefixes.retain(|held| !blocks.contains(held));
     });
+    automatic::give_back(ctx, eni.id);
     Ok(())
 }
 

@@ -5,7 +5,8 @@ use super::managed::{check_attachment_id, check_changeable, may_set_groups};
 use super::new_eni::check_primary_ipv6;
 use super::{connection_tracking, resolve_groups, view};
 use crate::Context;
-use crate::context::{refuse_public_address, refuse_unsupported};
+use crate::address::automatic;
+use crate::context::refuse_unsupported;
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{
     AttributeBooleanValue, AttributeValue, DescribeNetworkInterfaceAttributeRequest,
@@ -34,8 +35,7 @@ pub(crate) fn describe_attribute(
         Some("attachment") => {
             result.attachment = view::attachment_of(ctx.world(), &eni);
         }
-        // Public addresses are not there yet, so no ENI gets one.
-        Some("associatePublicIpAddress") => result.associate_public_ip_address = Some(false),
+        Some("associatePublicIpAddress") => result.associate_public_ip_address = Some(eni.associate_public_ip),
         _ => return Err(ApiError::missing_parameter("attribute")),
     }
     Ok(result)
@@ -54,7 +54,6 @@ pub(crate) fn modify_attribute(
         ("EnaSrdSpecification", srd.is_some_and(|srd| srd.ena_srd_enabled == Some(true))),
         ("AssociatedSubnetId", !request.associated_subnet_ids.is_empty()),
     ])?;
-    refuse_public_address("AssociatePublicIpAddress", request.associate_public_ip_address)?;
     check_one_attribute(request)?;
     if let Some(changes) = request.attachment.as_ref() {
         check_attachment_id(changes.attachment_id.as_deref().unwrap_or_default())?;
@@ -82,7 +81,14 @@ pub(crate) fn modify_attribute(
     if let Some(changes) = request.attachment.as_ref() {
         change_attachment(&mut edited, changes)?;
     }
+    if let Some(wanted) = request.associate_public_ip_address {
+        edited.associate_public_ip = wanted;
+        edited.public_ipv4 = edited.public_ipv4.filter(|_| wanted);
+    }
     ctx.edit(&*eni, |eni| *eni = edited);
+    if request.associate_public_ip_address == Some(true) {
+        automatic::give(ctx, eni.id)?;
+    }
     Ok(())
 }
 

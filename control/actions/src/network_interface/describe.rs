@@ -20,11 +20,32 @@ macro_rules! attachment {
     };
 }
 
+/// A filter on a member of the primary address's association.
+macro_rules! association {
+    ($member:ident) => {
+        |eni| one(&eni.association.as_ref().and_then(|association| association.$member.clone()))
+    };
+}
+
+/// A filter on a member of each address's association.
+macro_rules! address_association {
+    ($member:ident) => {
+        |eni| each(&eni.private_ip_addresses, |address| address.association.as_ref()?.$member.clone())
+    };
+}
+
 const ATTACHMENT_ID: &str = "attachment.attachment-id";
 
 const FILTERS: &[Filter<NetworkInterface>] = &[
     ("addresses.primary", |eni| each(&eni.private_ip_addresses, |address| address.primary)),
     ("addresses.private-ip-address", |eni| private_addresses(eni)),
+    ("addresses.association.owner-id", address_association!(ip_owner_id)),
+    ("addresses.association.public-ip", address_association!(public_ip)),
+    ("association.allocation-id", association!(allocation_id)),
+    ("association.association-id", association!(association_id)),
+    ("association.ip-owner-id", association!(ip_owner_id)),
+    ("association.public-dns-name", association!(public_dns_name)),
+    ("association.public-ip", association!(public_ip)),
     ("attachment.attach-time", attachment!(attach_time)),
     (ATTACHMENT_ID, attachment!(attachment_id)),
     ("attachment.delete-on-termination", attachment!(delete_on_termination)),

@@ -343,7 +343,6 @@ fn one_attribute_is_changed_at_a_time_and_read_back() {
             ),
             "InvalidAttachmentID.NotFound: ",
         ),
-        (&format!("{modify}&AssociatePublicIpAddress=true"), "UnsupportedOperation: "),
     ]);
 }
 

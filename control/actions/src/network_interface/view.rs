@@ -1,5 +1,6 @@
 //! An ENI as the API shows it.
 
+use crate::address::{Association, association_of};
 use crate::tag_spec::tag_list;
 use crate::{Context, place};
 use gp_ec2::{Timestamp, shapes};
@@ -13,7 +14,9 @@ pub(crate) fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::Network
     let vpc_names = world.vpc(eni.vpc).is_some_and(|vpc| vpc.dns_hostnames);
     let name = |address: Ipv4Addr| vpc_names.then(|| private_dns_name(ctx.region(), address));
     let zone_id = place::zones_of(ctx.region(), ctx.settings).into_iter().find(|facts| facts.zone == eni.zone);
+    let association = |address| association_of(ctx, eni, address).map(Association::of_eni);
     shapes::NetworkInterface {
+        association: eni.primary_ipv4().and_then(association),
         attachment: attachment_of(world, eni),
         availability_zone: Some(eni.zone.to_string()),
         availability_zone_id: zone_id.map(|facts| facts.id),
@@ -31,7 +34,7 @@ pub(crate) fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::Network
         owner_id: Some(eni.owner.to_string()),
         private_dns_name: eni.primary_ipv4().and_then(name),
         private_ip_address: eni.primary_ipv4().map(|address| address.to_string()),
-        private_ip_addresses: private_ip_addresses(eni, name),
+        private_ip_addresses: private_ip_addresses(ctx, eni, name),
         requester_id: eni.requester.clone(),
         requester_managed: Some(eni.requester_managed),
         source_dest_check: Some(eni.source_dest_check),
@@ -44,11 +47,12 @@ pub(crate) fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::Network
 }
 
 fn private_ip_addresses(
+    ctx: &Context<'_>,
     eni: &Eni,
     name: impl Fn(Ipv4Addr) -> Option<String>,
 ) -> Vec<shapes::NetworkInterfacePrivateIpAddress> {
     let shape = |(place, address): (usize, &Ipv4Addr)| shapes::NetworkInterfacePrivateIpAddress {
-        association: None,
+        association: association_of(ctx, eni, *address).map(Association::of_eni),
         primary: Some(place == 0),
         private_dns_name: name(*address),
         private_ip_address: Some(address.to_string()),

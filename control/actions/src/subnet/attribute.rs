@@ -1,11 +1,11 @@
 //! ModifySubnetAttribute.
 
 use crate::Context;
-use crate::context::{refuse_public_address, refuse_unsupported};
+use crate::context::refuse_unsupported;
 use gp_ec2::{ApiError, shapes};
 use gp_model::{HostnameType, Subnet};
 
-/// One attribute per call. What would need public addresses, a resolver or an Outpost can only be switched off.
+/// One attribute per call. What would need a resolver or an Outpost can only be switched off.
 ///
 /// # Errors
 /// `InvalidSubnetID.NotFound`, `MissingParameter`, `InvalidParameterCombination`, `InvalidParameterValue`,
@@ -17,7 +17,6 @@ pub(crate) fn modify_attribute(
     let subnet = ctx.subnet(request.subnet_id.as_deref().unwrap_or_default())?;
     check_one(request)?;
     let on = |value: &Option<shapes::AttributeBooleanValue>| value.as_ref().and_then(|value| value.value);
-    refuse_public_address("MapPublicIpOnLaunch", on(&request.map_public_ip_on_launch))?;
     refuse_unsupported(&[
         ("MapCustomerOwnedIpOnLaunch", on(&request.map_customer_owned_ip_on_launch) == Some(true)),
         ("CustomerOwnedIpv4Pool", request.customer_owned_ipv4_pool.is_some()),
@@ -43,7 +42,13 @@ pub(crate) fn modify_attribute(
         Some(_) => HostnameType::IpName,
         None => subnet.hostname_type,
     };
+    let map_public = on(&request.map_public_ip_on_launch).unwrap_or(subnet.map_public_ip_on_launch);
+    if map_public && subnet.is_ipv6_native() {
+        let message = "Invalid value 'true' for mapPublicIpOnLaunch in an IPv6-only subnet.";
+        return Err(ApiError::client("InvalidParameterValue", message));
+    }
     ctx.edit(&*subnet, |subnet| {
+        subnet.map_public_ip_on_launch = map_public;
         subnet.assign_ipv6_address_on_creation = assign;
         subnet.hostname_type = hostname_type;
     });

@@ -36,7 +36,8 @@ pub(crate) fn make(ctx: &mut Context<'_>, vpc: &Vpc, new: NewSubnet) -> Subnet {
         cidr: new.cidr,
         ipv6_cidrs: ipv6_cidr.into_iter().collect(),
         default_for_az: new.default_for_az,
-        map_public_ip_on_launch: false,
+        // A default subnet is a public one.
+        map_public_ip_on_launch: new.default_for_az,
         assign_ipv6_address_on_creation: new.cidr.is_none(),
         enable_dns64: false,
         resource_name_dns_a_record: false,

@@ -155,10 +155,6 @@ fn attributes_that_nothing_enforces_are_refused() {
     let id = net.lab.get(&form, "subnetId");
     let set = |rest: &str| format!("Action=ModifySubnetAttribute&SubnetId={id}{rest}");
     net.lab.refuses(&[
-        (
-            &set("&MapPublicIpOnLaunch.Value=true"),
-            "UnsupportedOperation: MapPublicIpOnLaunch cannot be true: Groundplane has no public IPv4 addresses yet.",
-        ),
         (&set("&EnableDns64.Value=true"), "UnsupportedOperation"),
         (&set("&MapCustomerOwnedIpOnLaunch.Value=true&CustomerOwnedIpv4Pool=p"), "UnsupportedOperation"),
         (&set(""), "MissingParameter"),

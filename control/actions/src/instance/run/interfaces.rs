@@ -1,7 +1,7 @@
 //! The ENIs of a launch: from `NetworkInterface.N`, or the single one that the instance-level parameters describe.
 
 use super::placement::{default_subnet, named_subnet, zone};
-use crate::context::{refuse_public_address, refuse_unsupported};
+use crate::context::refuse_unsupported;
 use crate::network_interface::{
     AddressFault, AddressLimits, AddressRequest, EniKind, NewEni, NewEniError, WireAddresses, check_changeable,
     check_free, check_places, check_zone, connection_tracking, resolve_groups,
@@ -21,6 +21,8 @@ pub(super) struct Interface {
     pub(super) device_index: u32,
     pub(super) network_card_index: u32,
     pub(super) delete_on_termination: bool,
+    /// Of a new ENI: is an automatic public address wanted?
+    pub(super) associate_public_ip: bool,
 }
 
 impl Interface {
@@ -88,6 +90,7 @@ fn single(
         ipv6_address_count: request.ipv6_address_count,
         ..Default::default()
     })?;
+    let associate_public_ip = subnet.map_public_ip_on_launch;
     let new = NewEni {
         groups: resolve_groups(ctx, &groups, &subnet)?,
         subnet,
@@ -102,6 +105,7 @@ fn single(
         device_index: 0,
         network_card_index: 0,
         delete_on_termination: true,
+        associate_public_ip,
     })
 }
 
@@ -155,7 +159,11 @@ fn refuse_of_interface(spec: &InstanceNetworkInterfaceSpecification, count: usiz
                        interfaces.";
         return Err(combination(message.to_owned()));
     }
-    refuse_public_address("NetworkInterface.AssociatePublicIpAddress", spec.associate_public_ip_address)?;
+    if spec.associate_public_ip_address == Some(true) && spec.device_index.is_some_and(|index| index != 0) {
+        let message = "The associatePublicIPAddress parameter can only be specified for the network interface with \
+                       DeviceIndex 0.";
+        return Err(combination(message.to_owned()));
+    }
     let srd = spec.ena_srd_specification.as_ref().and_then(|srd| srd.ena_srd_enabled);
     refuse_unsupported(&[
         ("NetworkInterface.AssociateCarrierIpAddress", spec.associate_carrier_ip_address == Some(true)),
@@ -184,7 +192,12 @@ fn specified(
         None => (new(ctx, spec, zone, tags)?, true),
     };
     let delete_on_termination = spec.delete_on_termination.unwrap_or(delete_by_default);
-    Ok(Interface { source, device_index, network_card_index, delete_on_termination })
+    let of_subnet = match &source {
+        Source::New(new) => device_index == 0 && new.subnet.map_public_ip_on_launch,
+        Source::Existing(eni) => eni.associate_public_ip,
+    };
+    let associate_public_ip = spec.associate_public_ip_address.unwrap_or(of_subnet);
+    Ok(Interface { source, device_index, network_card_index, delete_on_termination, associate_public_ip })
 }
 
 fn existing(
@@ -198,6 +211,7 @@ fn existing(
         ("security groups", !spec.groups.is_empty()),
         ("a description", spec.description.is_some()),
         ("private addresses", wants_addresses(spec)),
+        ("a public IP address", spec.associate_public_ip_address.is_some()),
         ("a deletion on termination", spec.delete_on_termination == Some(true)),
     ];
     if let Some((what, _)) = said.iter().find(|(_, said)| *said) {

@@ -13,6 +13,7 @@ mod tests;
 
 use super::describe::{described, reservations};
 use crate::Context;
+use crate::address::automatic;
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{Reservation, RunInstancesRequest};
 use gp_model::{Eni, EniAttachment, EniAttachmentId, Instance, InstanceId, RecordKey, ReservationId};
@@ -79,6 +80,11 @@ fn make(
     let index = u32::try_from(index).unwrap_or(u32::MAX);
     let instance = launch.instance(ctx, id, reservation, index, primary);
     ctx.put(instance.clone());
+    if let Err(error) = automatic::give(ctx, primary.id) {
+        ctx.delete(RecordKey::Instance(id));
+        undo(ctx, interfaces, &attached);
+        return Err(error);
+    }
     Ok(instance)
 }
 
@@ -97,7 +103,10 @@ fn attach(ctx: &mut Context<'_>, launch: &Launch<'_>, interface: &Interface, id:
         attached_at: ctx.now,
         delete_on_termination: interface.delete_on_termination,
     };
-    Ok(ctx.edit(&eni, |eni| eni.attachment = Some(attachment)))
+    Ok(ctx.edit(&eni, |eni| {
+        eni.attachment = Some(attachment);
+        eni.associate_public_ip = interface.associate_public_ip;
+    }))
 }
 
 fn undo(ctx: &mut Context<'_>, interfaces: &[Interface], attached: &[Eni]) {

@@ -25,18 +25,15 @@ fn a_launch_may_say_the_names_that_its_subnet_gives_and_no_others() {
 }
 
 #[test]
-fn a_public_address_is_refused_in_plain_words() {
+fn a_public_address_goes_to_a_new_primary_interface_only() {
     let mut net = Net::new();
     let image = &net.image;
     let form = format!(
-        "Action=RunInstances&MinCount=1&MaxCount=1&ImageId={image}&NetworkInterface.1.DeviceIndex=0\
-         &NetworkInterface.1.SubnetId={}&NetworkInterface.1.AssociatePublicIpAddress",
+        "Action=RunInstances&MinCount=1&MaxCount=1&ImageId={image}&NetworkInterface.1.SubnetId={}\
+         &NetworkInterface.1.AssociatePublicIpAddress=true&NetworkInterface.1.DeviceIndex",
         net.subnet
     );
-    net.lab.refuses(&[(
-        &format!("{form}=true"),
-        "UnsupportedOperation: NetworkInterface.AssociatePublicIpAddress cannot be true: Groundplane has no public \
-         IPv4 addresses yet.",
-    )]);
-    net.lab.xml(&format!("{form}=false"));
+    net.lab
+        .refuses(&[(&format!("{form}=1"), "InvalidParameterCombination: The associatePublicIPAddress parameter can")]);
+    net.lab.xml(&format!("{form}=0"));
 }

@@ -1,4 +1,4 @@
-//! Internet gateways. Only the default VPC's exists so far.
+//! DescribeInternetGateways, and a gateway as replies show it.
 
 use crate::Context;
 use crate::filter::{Filter, each, one};
@@ -33,7 +33,7 @@ const FILTERS: &[Filter<shapes::InternetGateway>] = &[
     ("owner-id", |g| one(&g.owner_id)),
 ];
 
-fn shape(gateway: &InternetGateway) -> shapes::InternetGateway {
+pub(super) fn shape(gateway: &InternetGateway) -> shapes::InternetGateway {
     // `available`, and not `attached`, is what AWS answers for internet gateways.
     let attachment = |vpc: gp_model::VpcId| shapes::InternetGatewayAttachment {
         state: Some("available".into()),

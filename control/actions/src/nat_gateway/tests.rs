@@ -1,0 +1,279 @@
+//! NAT gateways as callers see them: their life, their addresses, and what they fail for.
+
+use crate::instance::testing::Net;
+use crate::testing::values;
+use crate::{DialError, plan_expiry, plan_nat_ports};
+
+/// A net whose VPC has an internet gateway.
+fn net() -> Net {
+    let mut net = Net::new();
+    let gateway = net.lab.get("Action=CreateInternetGateway", "internetGatewayId");
+    net.lab.xml(&format!("Action=AttachInternetGateway&InternetGatewayId={gateway}&VpcId={}", net.vpc));
+    net
+}
+
+fn allocate(net: &mut Net) -> String {
+    net.lab.get("Action=AllocateAddress", "allocationId")
+}
+
+fn public_form(net: &Net, allocation: &str) -> String {
+    format!("Action=CreateNatGateway&SubnetId={}&AllocationId={allocation}", net.subnet)
+}
+
+fn private_form(net: &Net) -> String {
+    format!("Action=CreateNatGateway&SubnetId={}&ConnectivityType=private", net.subnet)
+}
+
+fn show(net: &mut Net, id: &str) -> String {
+    net.lab.xml(&format!("Action=DescribeNatGateways&NatGatewayId.1={id}"))
+}
+
+/// The one value of an element.
+fn value(xml: &str, element: &str) -> String {
+    let found = values(xml, element);
+    let [one] = found.as_slice() else { panic!("{element} in {xml}: {found:?}") };
+    one.clone()
+}
+
+#[test]
+fn a_public_gateway_has_an_interface_and_an_elastic_address() {
+    let mut net = net();
+    let allocation = allocate(&mut net);
+    let made = net.lab.xml(&format!("{}&ClientToken=t", public_form(&net, &allocation)));
+    let id = value(&made, "natGatewayId");
+    assert_eq!((value(&made, "state"), value(&made, "clientToken")), ("pending".to_owned(), "t".to_owned()));
+    assert_eq!(net.lab.get(&format!("{}&ClientToken=t", public_form(&net, &allocation)), "natGatewayId"), id);
+    let shown = show(&mut net, &id);
+    let vpc = net.vpc.clone();
+    for (element, wanted) in [
+        ("state", "available"),
+        ("connectivityType", "public"),
+        ("isPrimary", "true"),
+        ("status", "succeeded"),
+        ("allocationId", allocation.as_str()),
+        ("vpcId", vpc.as_str()),
+    ] {
+        assert_eq!(value(&shown, element), wanted, "{element}");
+    }
+    let eni = value(&shown, "networkInterfaceId");
+    let interface = net.lab.xml(&format!("Action=DescribeNetworkInterfaces&NetworkInterfaceId.1={eni}"));
+    for (element, wanted) in [
+        ("interfaceType", "nat_gateway".to_owned()),
+        ("description", format!("Interface for NAT Gateway {id}")),
+        ("sourceDestCheck", "false".to_owned()),
+        ("requesterManaged", "true".to_owned()),
+        ("instanceOwnerId", "amazon-aws".to_owned()),
+        ("status", "in-use".to_owned()),
+    ] {
+        assert!(values(&interface, element).contains(&wanted), "{element} in {interface}");
+    }
+    assert!(values(&interface, "groupId").is_empty());
+    assert_eq!(values(&interface, "publicIp")[0], value(&shown, "publicIp"));
+}
+
+#[test]
+fn what_a_gateway_holds_its_user_cannot_take_away() {
+    let mut net = net();
+    let (allocation, spare) = (allocate(&mut net), allocate(&mut net));
+    let form = public_form(&net, &allocation);
+    let id = net.lab.get(&form, "natGatewayId");
+    let shown = show(&mut net, &id);
+    let (eni, association) = (value(&shown, "networkInterfaceId"), value(&shown, "associationId"));
+    let subnet = net.subnet.clone();
+    let own = net.eni(&subnet);
+    net.lab.refuses(&[
+        (&format!("Action=DisassociateAddress&AssociationId={association}"), "AuthFailure"),
+        (&format!("Action=ReleaseAddress&AllocationId={allocation}"), "AuthFailure"),
+        (&format!("Action=AssociateAddress&AllocationId={allocation}&NetworkInterfaceId={own}"), "Resource.AlreadyAss"),
+        (&format!("Action=AssociateAddress&AllocationId={spare}&NetworkInterfaceId={eni}"), "AuthFailure"),
+        (&format!("Action=DeleteNetworkInterface&NetworkInterfaceId={eni}"), "InvalidParameterValue"),
+        (
+            &format!(
+                "Action=AssignPrivateIpAddresses&NetworkInterfaceId={own}&AllowReassignment=true&PrivateIpAddress.1={}",
+                value(&shown, "privateIp")
+            ),
+            "AuthFailure",
+        ),
+        (&format!("Action=DeleteSubnet&SubnetId={subnet}"), "DependencyViolation"),
+    ]);
+}
+
+#[test]
+fn a_deleted_gateway_gives_everything_back_and_is_seen_for_an_hour() {
+    let mut net = net();
+    let allocation = allocate(&mut net);
+    let form = public_form(&net, &allocation);
+    let id = net.lab.get(&form, "natGatewayId");
+    let delete = format!("Action=DeleteNatGateway&NatGatewayId={id}");
+    assert_eq!(net.lab.get(&delete, "natGatewayId"), id);
+    let shown = show(&mut net, &id);
+    assert_eq!(value(&shown, "state"), "deleted");
+    assert_eq!(values(&shown, "deleteTime").len(), 1);
+    assert!(net.lab.all("Action=DescribeAddresses", "associationId").is_empty());
+    assert!(net.lab.all("Action=DescribeNetworkInterfaces", "networkInterfaceId").is_empty());
+    net.lab.xml(&delete);
+    net.lab.xml(&format!("Action=ReleaseAddress&AllocationId={allocation}"));
+    for (secs, listed) in [(3599, 1), (3600, 0)] {
+        let changes = plan_expiry(&net.lab.world, net.lab.now.plus_secs(secs));
+        net.lab.apply(changes);
+        assert_eq!(net.lab.all("Action=DescribeNatGateways", "natGatewayId").len(), listed, "after {secs} s");
+    }
+    assert_eq!(net.lab.refusal(&delete), format!("NatGatewayNotFound: NAT gateway {id} was not found"));
+}
+
+#[test]
+fn what_a_gateway_cannot_be_made_with_makes_it_fail() {
+    let mut net = Net::new();
+    let (vpc, allocation) = (net.vpc.clone(), allocate(&mut net));
+    let without_gateway = public_form(&net, &allocation);
+    let id = net.lab.get(&without_gateway, "natGatewayId");
+    assert_eq!(net.lab.get(&without_gateway, "state"), "pending");
+    let shown = show(&mut net, &id);
+    assert_eq!((value(&shown, "state"), value(&shown, "failureCode")), ("failed".into(), "Gateway.NotAttached".into()));
+    assert_eq!(value(&shown, "failureMessage"), format!("Network {vpc} has no Internet gateway attached"));
+
+    let mut net = self::net();
+    let allocation = allocate(&mut net);
+    let form = public_form(&net, &allocation);
+    net.lab.xml(&form);
+    let id = net.lab.get(&form, "natGatewayId");
+    let message = value(&show(&mut net, &id), "failureMessage");
+    assert_eq!(message, format!("Elastic IP address {allocation} is already associated"));
+    let unknown = public_form(&net, "eipalloc-0123456789abcdef0");
+    let id = net.lab.get(&unknown, "natGatewayId");
+    assert_eq!(value(&show(&mut net, &id), "failureCode"), "InvalidAllocationID.NotFound");
+
+    let small = net.subnet("10.0.2.0/28", "b");
+    let fill = format!("Action=CreateNetworkInterface&SubnetId={small}&SecondaryPrivateIpAddressCount=10");
+    net.lab.xml(&fill);
+    let id = net.lab.get(&format!("Action=CreateNatGateway&SubnetId={small}&ConnectivityType=private"), "natGatewayId");
+    let message = value(&show(&mut net, &id), "failureMessage");
+    assert_eq!(message, "Subnet has insufficient free addresses to create this NAT gateway");
+    let failed = "Action=DescribeNatGateways&Filter.1.Name=state&Filter.1.Value.1=failed";
+    assert_eq!(net.lab.all(failed, "natGatewayId").len(), 3);
+    assert_eq!(net.lab.all("Action=DescribeNetworkInterfaces", "natGatewayId").len(), 0);
+}
+
+#[test]
+fn parameters_that_make_no_gateway_are_refused() {
+    let mut net = net();
+    let allocation = allocate(&mut net);
+    let (public, private) = (public_form(&net, &allocation), private_form(&net));
+    net.lab.refuses(&[
+        ("Action=CreateNatGateway&ConnectivityType=private", "MissingParameter"),
+        (&format!("Action=CreateNatGateway&SubnetId={}", net.subnet.clone()), "MissingParameter"),
+        (
+            "Action=CreateNatGateway&SubnetId=subnet-0123456789abcdef0&ConnectivityType=private",
+            "InvalidSubnetID.NotFound",
+        ),
+        (&format!("{private}&AllocationId={allocation}"), "InvalidParameterCombination"),
+        (&format!("{public}&SecondaryPrivateIpAddressCount=1"), "InvalidParameterCombination"),
+        (&format!("{public}&SecondaryPrivateIpAddress.1=10.0.1.9"), "InvalidParameterCombination"),
+        (&format!("{private}&PrivateIpAddress=10.0.1.3"), "InvalidParameterValue"),
+        (&format!("{private}&PrivateIpAddress=x"), "InvalidParameterValue"),
+        (&format!("{private}&SecondaryPrivateIpAddressCount=8"), "NatGatewayAddressLimitExceeded"),
+        (
+            &format!("{private}&AvailabilityMode=regional"),
+            "UnsupportedOperation: The parameter AvailabilityMode=regional",
+        ),
+        ("Action=DescribeNatGateways&NatGatewayId.1=nat-0123456789abcdef0", "NatGatewayNotFound: NAT gateway nat-012"),
+        ("Action=DeleteNatGateway&NatGatewayId=nat-x", "NatGatewayMalformed"),
+    ]);
+}
+
+#[test]
+fn a_zone_has_five_gateways() {
+    let mut net = Net::new();
+    let form = private_form(&net);
+    let first = net.lab.get(&form, "natGatewayId");
+    for _ in 1..5 {
+        net.lab.xml(&form);
+    }
+    let refusal = net.lab.refusal(&form);
+    assert_eq!(refusal, "NatGatewayLimitExceeded: Performing this operation would exceed the limit of 5 NAT gateways");
+    let elsewhere = net.subnet("10.0.2.0/24", "b");
+    net.lab.xml(&format!("Action=CreateNatGateway&SubnetId={elsewhere}&ConnectivityType=private"));
+    net.lab.xml(&format!("Action=DeleteNatGateway&NatGatewayId={first}"));
+    net.lab.xml(&form);
+}
+
+#[test]
+fn a_private_gateway_takes_and_gives_private_addresses() {
+    let mut net = Net::new();
+    let form = format!("{}&PrivateIpAddress=10.0.1.50&SecondaryPrivateIpAddressCount=1", private_form(&net));
+    let id = net.lab.get(&form, "natGatewayId");
+    let of = |action: &str, rest: &str| format!("Action={action}PrivateNatGatewayAddress&NatGatewayId={id}{rest}");
+    let added = net.lab.xml(&of("Assign", "&PrivateIpAddress.1=10.0.1.60"));
+    assert_eq!((value(&added, "privateIp"), value(&added, "status")), ("10.0.1.60".into(), "assigning".into()));
+    net.lab.xml(&of("Assign", "&PrivateIpAddressCount=2"));
+    let shown = show(&mut net, &id);
+    assert_eq!(values(&shown, "privateIp").len(), 5);
+    assert_eq!(values(&shown, "isPrimary"), ["true", "false", "false", "false", "false"]);
+    let eni = net.lab.world.tables().enis.values().next().unwrap().clone();
+    let of_eni: Vec<_> = eni.private_ipv4.iter().map(ToString::to_string).collect();
+    assert_eq!(values(&shown, "privateIp"), of_eni, "the interface holds the same");
+    net.lab.refuses(&[
+        (&of("Unassign", "&PrivateIpAddress.1=10.0.1.50"), "InvalidParameterValue: The primary address"),
+        (&of("Unassign", "&PrivateIpAddress.1=10.0.1.99"), "InvalidParameterValue"),
+        (&of("Assign", "&PrivateIpAddress.1=10.0.1.60"), "InvalidIPAddress.InUse"),
+        (&of("Assign", "&PrivateIpAddressCount=4"), "NatGatewayAddressLimitExceeded"),
+        (&of("Assign", ""), "MissingParameter"),
+        (
+            &format!("Action=AssociateNatGatewayAddress&NatGatewayId={id}&AllocationId.1=eipalloc-0123456789abcdef0"),
+            "InvalidParameterCombination: AssociateNatGatewayAddress is for public NAT gateways only",
+        ),
+    ]);
+    let gone = net.lab.xml(&of("Unassign", "&PrivateIpAddress.1=10.0.1.60&MaxDrainDurationSeconds=1"));
+    assert_eq!(value(&gone, "status"), "unassigning");
+    assert_eq!(values(&show(&mut net, &id), "privateIp").len(), 4);
+}
+
+#[test]
+fn a_public_gateway_takes_and_gives_elastic_addresses() {
+    let mut net = net();
+    let (first, second, third) = (allocate(&mut net), allocate(&mut net), allocate(&mut net));
+    let form = public_form(&net, &first);
+    let id = net.lab.get(&form, "natGatewayId");
+    let add =
+        |allocation: &str| format!("Action=AssociateNatGatewayAddress&NatGatewayId={id}&AllocationId.1={allocation}");
+    let added = net.lab.xml(&add(&second));
+    assert_eq!((value(&added, "allocationId"), value(&added, "status")), (second.clone(), "associating".to_owned()));
+    let association = value(&added, "associationId");
+    let primary = values(&show(&mut net, &id), "associationId").remove(0);
+    let drop = |association: &str| {
+        format!("Action=DisassociateNatGatewayAddress&NatGatewayId={id}&AssociationId.1={association}")
+    };
+    net.lab.refuses(&[
+        (&add(&third), "NatGatewayAddressLimitExceeded"),
+        (&add(&first), "Resource.AlreadyAssociated"),
+        (&drop(&primary), "InvalidParameterValue: The primary address"),
+        (&drop("eipassoc-0123456789abcdef0"), "InvalidAssociationID.NotFound"),
+        (
+            &format!("Action=AssignPrivateNatGatewayAddress&NatGatewayId={id}&PrivateIpAddressCount=1"),
+            "InvalidParameterCom",
+        ),
+    ]);
+    let gone = net.lab.xml(&drop(&association));
+    assert_eq!(value(&gone, "status"), "disassociating");
+    net.lab.xml(&format!("Action=ReleaseAddress&AllocationId={second}"));
+    assert_eq!(values(&show(&mut net, &id), "privateIp").len(), 1);
+}
+
+#[test]
+fn the_dial_holds_a_gateway_to_fewer_connections() {
+    let mut net = Net::new();
+    let form = private_form(&net);
+    let id = net.lab.get(&form, "natGatewayId").parse().unwrap();
+    let turn = |net: &Net, ports| plan_nat_ports(&net.lab.world, id, ports);
+    let changes = turn(&net, Some(64)).unwrap();
+    net.lab.apply(changes);
+    assert_eq!(net.lab.world.nat_gateway(id).unwrap().port_limit(), 64);
+    assert_eq!(turn(&net, Some(64)), Ok(Vec::new()));
+    assert_eq!(turn(&net, Some(0)), Err(DialError::OutOfRange(0)));
+    assert_eq!(turn(&net, Some(55_001)), Err(DialError::OutOfRange(55_001)));
+    let unknown = gp_model::NatGatewayId::from_bits(7);
+    assert_eq!(plan_nat_ports(&net.lab.world, unknown, None), Err(DialError::NotFound(unknown)));
+    let changes = turn(&net, None).unwrap();
+    net.lab.apply(changes);
+    assert_eq!(net.lab.world.nat_gateway(id).unwrap().port_limit(), 55_000);
+}
