@@ -82,6 +82,24 @@ def test_terraform_owns_lists_and_routes(terraform, account):
     assert [acl["IsDefault"] for acl in account.ec2.describe_network_acls()["NetworkAcls"]] == [True]
 
 
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("terraform", ["classic"], indirect=True)
+def test_the_classic_vpc_is_built_planned_again_and_taken_down(terraform, account):
+    terraform("apply", "-auto-approve")
+    plan = terraform("plan", "-detailed-exitcode", allowed=(0, 2))
+    assert plan.returncode == 0, "the second plan wants changes:\n" + plan.stdout
+    outputs = outputs_of(terraform)
+    assert account.instance(outputs["web"])["PublicIpAddress"] == outputs["web_public_ip"]
+    by_nat = [{"Name": "route.state", "Values": ["active"]}, {"Name": "route.nat-gateway-id", "Values": ["nat-*"]}]
+    assert len(account.ec2.describe_route_tables(Filters=by_nat)["RouteTables"]) == 2
+    for app in outputs["app"]:
+        assert account.groundplane.why(outputs["web"], app, "tcp/8080")[0]
+        assert not account.groundplane.why(outputs["web"], app, "tcp/8081")[0]
+    terraform("destroy", "-auto-approve")
+    assert [vpc["IsDefault"] for vpc in account.ec2.describe_vpcs()["Vpcs"]] == [True]
+    assert account.ec2.describe_addresses()["Addresses"] == []
+
+
 @pytest.mark.parametrize("terraform", ["gateways"], indirect=True)
 def test_the_ways_in_and_out_are_built_planned_again_and_taken_down(terraform, account):
     terraform("apply", "-auto-approve")
