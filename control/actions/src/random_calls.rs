@@ -116,7 +116,7 @@ fn list_or_route_form(world: &World, (kind, a, b, c): Call) -> String {
         1 => "LocalTarget=true".to_owned(),
         _ => format!("NetworkInterfaceId={}", pick(tables.enis.keys(), b)),
     };
-    match (kind - LISTS_AND_ROUTES) % 18 {
+    match (kind - LISTS_AND_ROUTES) % 20 {
         0 => format!("Action=CreateNetworkAcl&VpcId={}", pick(tables.vpcs.keys(), a)),
         1 => format!("Action=DeleteNetworkAcl&NetworkAclId={}", acl(a)),
         2 | 3 => format!("Action=CreateNetworkAclEntry{}", entry(c)),
@@ -152,7 +152,16 @@ fn list_or_route_form(world: &World, (kind, a, b, c): Call) -> String {
         13 | 14 => format!("Action=CreateRoute&RouteTableId={}&{destination}&{target}", table(a)),
         15 => format!("Action=ReplaceRoute&RouteTableId={}&{destination}&{target}", table(a)),
         16 => format!("Action=DeleteRoute&RouteTableId={}&{destination}", table(a)),
-        _ => format!("Action=AssociateRouteTable&RouteTableId={}&GatewayId={}", table(a), gateway(b)),
+        17 => format!("Action=AssociateRouteTable&RouteTableId={}&GatewayId={}", table(a), gateway(b)),
+        18 => format!(
+            "Action=AttachInternetGateway&InternetGatewayId={}&VpcId={}",
+            gateway(a),
+            pick(tables.vpcs.keys(), b)
+        ),
+        _ => {
+            let attached = tables.internet_gateways.values().filter_map(|gateway| gateway.attached_to);
+            format!("Action=DetachInternetGateway&InternetGatewayId={}&VpcId={}", gateway(a), pick(attached, a))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Create-, Attach-, Detach- and DeleteInternetGateway.
 
 use super::describe::shape;
-use crate::Context;
+use crate::{Context, route_table};
 use gp_ec2::{ApiError, shapes};
 use gp_model::{InternetGateway, InternetGatewayId, RecordKey, VpcId, World};
 
@@ -40,7 +40,7 @@ pub(crate) fn attach(ctx: &mut Context<'_>, request: &shapes::AttachInternetGate
     Ok(())
 }
 
-/// Routes to it stay, as black holes.
+/// Routes to it stay, as black holes; the table that routed what came in by it does so no more.
 ///
 /// # Errors
 /// `InvalidInternetGatewayID.NotFound`, `InvalidVpcID.NotFound`, `Gateway.NotAttached`; `DependencyViolation` while
@@ -61,6 +61,7 @@ pub(crate) fn detach(ctx: &mut Context<'_>, request: &shapes::DetachInternetGate
         return Err(ApiError::client("DependencyViolation", message));
     }
     ctx.edit(&*gateway, |gateway| gateway.attached_to = None);
+    route_table::release_gateway(ctx, gateway.id);
     Ok(())
 }
 

@@ -288,6 +288,10 @@ fn a_gateways_table_leads_into_the_vpc_alone() {
     routes.net.lab.refuses(&[(&back, "InvalidParameterValue")]);
     routes.net.lab.xml(&format!("Action=DisassociateRouteTable&AssociationId={moved}"));
     assert_eq!(routes.net.lab.all(&by_filter, "routeTableId").len(), 0);
+    routes.net.lab.xml(&associate(&second));
+    let vpc = routes.net.vpc.clone();
+    routes.net.lab.xml(&format!("Action=DetachInternetGateway&InternetGatewayId={gateway}&VpcId={vpc}"));
+    assert_eq!(routes.net.lab.all(&by_filter, "routeTableId").len(), 0, "its table goes with the gateway");
 }
 
 #[test]

@@ -71,6 +71,13 @@ fn gateway_of(ctx: &Context<'_>, table: &RouteTable, id: &str) -> Result<Interne
     Ok(gateway)
 }
 
+/// Ends what a table does for a gateway that leaves its VPC.
+pub(crate) fn release_gateway(ctx: &mut Context<'_>, gateway: InternetGatewayId) {
+    if let Some(table) = ctx.world().route_table_of_gateway(gateway).cloned() {
+        ctx.edit(&*table, |table| table.associations.retain(|association| association.gateway != Some(gateway)));
+    }
+}
+
 /// The association of the table's VPC that fits, with the table that has it.
 fn existing(
     ctx: &Context<'_>,

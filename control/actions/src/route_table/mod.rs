@@ -4,7 +4,7 @@ mod association;
 mod create;
 mod describe;
 
-pub(crate) use association::{associate, disassociate, replace_association};
+pub(crate) use association::{associate, disassociate, release_gateway, replace_association};
 pub(crate) use create::{create, delete};
 pub(crate) use describe::describe;
 
