@@ -53,6 +53,8 @@ def card():
     sh("ip", "netns", "add", far)
     try:
         sh("ip", "link", "add", name, "type", "veth", "peer", "name", "wire", "netns", far)
+        # Or the kernel adds routes of its own in its own time.
+        sh("ip", "link", "set", name, "addrgenmode", "none")
         sh("ip", "addr", "add", "203.0.113.9/24", "dev", name)
         sh("ip", "link", "set", name, "up")
         for command in ("link set lo up", "link set wire up", "addr add 203.0.113.1/24 dev wire"):
