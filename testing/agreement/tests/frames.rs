@@ -1,7 +1,9 @@
 //! Random frames and random entries, good and bad: the executor and the kernel program do the same to both.
 
 use bytemuck::Zeroable;
-use gp_abi::{ACTION_DELIVER, ACTION_DROP, FlowKey, FlowValue};
+use gp_abi::{
+    ACTION_DELIVER, ACTION_DROP, FlowKey, FlowValue, OUTPUT_EGRESS, OUTPUT_PEER, TRANSLATE_ADDRESSES, TRANSLATE_PORTS,
+};
 use gp_agreement::{FrameKind, Kernel, Pair, TC_ACT_REDIRECT, cases, damage, random_frame, with_interfaces};
 use gp_compile::{Arrival, Cause, Gso, Outcome, key_of};
 use gp_maps::UpcallBudget;
@@ -28,6 +30,13 @@ fn random_value(rng: &mut Rng) -> FlowValue {
         mtu: *rng.pick(&[60, 576, 1514, 9015]),
         dst_mac: [d0, d1, d2, d3, d4, d5],
         src_mac: [s0, s1, s2, s3, s4, s5],
+        out_vlan: *rng.pick(&[0, 0, 0, 5, 4095]),
+        output: *rng.pick(&[OUTPUT_PEER, OUTPUT_EGRESS]),
+        translate: *rng.pick(&[0, TRANSLATE_ADDRESSES, TRANSLATE_PORTS, TRANSLATE_ADDRESSES | TRANSLATE_PORTS]),
+        new_src_port: rng.next_u64() as u16,
+        new_dst_port: rng.next_u64() as u16,
+        new_src: (rng.next_u64() as u32).to_be_bytes(),
+        new_dst: *rng.pick(&[[0, 0, 0, 0], [255, 255, 255, 255], [10, 0, 0, 1]]),
         ..Zeroable::zeroed()
     };
     if rng.chance(25) {
@@ -122,7 +131,7 @@ fn try_seeds(range: std::ops::Range<u64>, is_damaged: bool) -> BTreeMap<String, 
 fn whole_frames_are_treated_alike() {
     with_interfaces(|| {
         let seen = try_seeds(0..cases(10_000), false);
-        for outcome in ["deliver", "drop", "Miss", "Slow", "Reopen"] {
+        for outcome in ["deliver", "drop", "Miss", "Slow", "Reopen", "TooLarge"] {
             assert!(seen.contains_key(outcome), "{outcome} never came up");
         }
     });

@@ -3,7 +3,7 @@
 //! `cargo test -p gp-agreement --test hit_path -- --nocapture`
 
 use bytemuck::Zeroable;
-use gp_abi::{ACTION_DELIVER, ACTION_DROP, FlowValue};
+use gp_abi::{ACTION_DELIVER, ACTION_DROP, FlowValue, TRANSLATE_ADDRESSES, TRANSLATE_PORTS};
 use gp_agreement::{Kernel, now_ns, with_interfaces};
 use gp_compile::{Arrival, key_of};
 use gp_maps::UpcallBudget;
@@ -46,6 +46,17 @@ fn a_hit_is_measured() {
         }
         report("IPv4 hit, deliver", &kernel, &four);
         report("IPv6 hit, deliver", &kernel, &six);
+        // Each run meets what the one before translated, so the entry must keep the tuple: the work is the same.
+        let translate = FlowValue {
+            translate: TRANSLATE_ADDRESSES | TRANSLATE_PORTS,
+            new_src: [10, 0, 0, 1],
+            new_dst: [10, 0, 0, 2],
+            new_src_port: 4000,
+            new_dst_port: 80,
+            ..deliver
+        };
+        kernel.set_flow(&key_of(&four, SENDER).unwrap(), &translate);
+        report("IPv4 hit, translate", &kernel, &four);
         kernel.set_flow(&key_of(&four, SENDER).unwrap(), &drop);
         report("IPv4 hit, drop", &kernel, &four);
     });

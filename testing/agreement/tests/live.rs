@@ -177,6 +177,101 @@ fn what_no_entry_allows_reaches_nobody_and_the_host_least() {
     assert!(socket.recv_from(&mut [0; 100]).is_err());
 }
 
+/// The frame with a tag of IEEE 802.1Q.
+fn tagged(frame: &[u8], vlan: u16) -> Vec<u8> {
+    [&frame[..12], &[0x81, 0], &vlan.to_be_bytes(), &frame[12..]].concat()
+}
+
+#[test]
+fn a_tagged_frame_is_of_its_own_port_and_comes_out_with_the_receivers_tag() {
+    if !root_or_skip() {
+        return;
+    }
+    let host = Host::new();
+    let [sender, receiver] = &host.guests;
+    let port = gp_compile::port_number(sender.ifindex, 100).unwrap();
+    let (packet, frame) = udp_frame(&host, 100);
+    let unknown = || host.fastpath.drops().get(gp_trace::DropReason::UnknownEni).unwrap();
+    send(sender, &tagged(&frame, 100));
+    let deadline = Instant::now() + PATIENCE;
+    while unknown() == 0 {
+        assert!(Instant::now() < deadline, "a tag without a port is dropped");
+    }
+    host.fastpath.enis().ensure(port, UpcallBudget { per_second: 1000, burst: 100 }).unwrap();
+    send(sender, &tagged(&frame, 100));
+    let (upcall, received) = host.next_upcall();
+    assert_eq!((upcall, received), (Upcall { port, cause: Cause::Miss }, frame.clone()));
+    for vlan in [7, 0] {
+        let value = FlowValue {
+            action: ACTION_DELIVER,
+            out_ifindex: receiver.ifindex,
+            out_vlan: vlan,
+            output: gp_abi::OUTPUT_PEER,
+            mtu: 1514,
+            dst_mac: receiver.mac.0,
+            src_mac: ROUTER.0,
+            ..Zeroable::zeroed()
+        };
+        gp_agreement::write_flow(host.fastpath.flows(), &key_of(&packet, port).unwrap(), &value);
+        let tap = receiver.netns.run(TaggedTap::open).unwrap();
+        send(sender, &tagged(&frame, 100));
+        let (length, tag) = tap.next_from(ROUTER);
+        assert_eq!((length, tag), (frame.len(), (vlan != 0).then_some(vlan)));
+    }
+}
+
+/// Whatever the interfaces of a namespace receive, with the tags that the kernel keeps beside the frames.
+struct TaggedTap(std::os::fd::OwnedFd);
+
+impl TaggedTap {
+    fn open() -> Self {
+        use std::os::fd::{AsRawFd, FromRawFd};
+        let all = i32::from((libc::ETH_P_ALL as u16).to_be());
+        // SAFETY: socket(2) takes three integers.
+        let fd = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, all) };
+        assert!(fd >= 0, "a packet socket can be opened");
+        // SAFETY: the descriptor has just been made and nobody else owns it.
+        let fd = unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) };
+        let on: libc::c_int = 1;
+        let patience = libc::timeval { tv_sec: PATIENCE.as_secs() as i64, tv_usec: 0 };
+        // SAFETY: the values are live and as long as told.
+        let set = unsafe {
+            let (on, patience) = ((&raw const on).cast(), (&raw const patience).cast());
+            let auxdata = libc::setsockopt(fd.as_raw_fd(), libc::SOL_PACKET, libc::PACKET_AUXDATA, on, 4);
+            auxdata | libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVTIMEO, patience, 16)
+        };
+        assert_eq!(set, 0);
+        Self(fd)
+    }
+
+    /// Length and tag of the next frame from this MAC address.
+    fn next_from(&self, mac: Mac) -> (usize, Option<u16>) {
+        use std::os::fd::AsRawFd;
+        loop {
+            let (mut frame, mut control) = ([0u8; 2048], [0u64; 16]);
+            let mut part = libc::iovec { iov_base: frame.as_mut_ptr().cast(), iov_len: frame.len() };
+            // SAFETY: all zeros are a msghdr.
+            let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+            (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+            (message.msg_control, message.msg_controllen) = (control.as_mut_ptr().cast(), size_of_val(&control));
+            // SAFETY: the message names live buffers of these lengths.
+            let length = unsafe { libc::recvmsg(self.0.as_raw_fd(), &raw mut message, 0) };
+            let length = usize::try_from(length).expect("a frame comes");
+            if frame[6..12] != mac.0 {
+                continue;
+            }
+            // SAFETY: recvmsg has filled the control buffer; auxdata was asked for and is the only message.
+            let auxdata: libc::tpacket_auxdata = unsafe {
+                let header = libc::CMSG_FIRSTHDR(&raw const message);
+                assert!(!header.is_null());
+                libc::CMSG_DATA(header).cast::<libc::tpacket_auxdata>().read_unaligned()
+            };
+            let is_tagged = auxdata.tp_status & libc::TP_STATUS_VLAN_VALID != 0;
+            return (length, is_tagged.then_some(auxdata.tp_vlan_tci));
+        }
+    }
+}
+
 /// Static neighbours: nobody answers ARP here.
 fn know_each_other(host: &Host) {
     let [a, b] = &host.guests;
