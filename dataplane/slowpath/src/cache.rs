@@ -5,10 +5,10 @@ use crate::kernel::{Kernel, KernelError};
 use crate::ports::Side;
 use crate::upcall::Delivery;
 use bytemuck::Zeroable;
-use gp_abi::{FlowKey, FlowValue};
+use gp_abi::{ACTION_DELIVER, FlowKey, FlowValue};
 use gp_compile::FlowEntry;
 use gp_model::{EniId, World};
-use gp_trace::{Component, Pass, Path, Tracker, Verdict, trace};
+use gp_trace::{Component, Effect, Pass, Path, Tracker, Verdict, trace};
 use gp_wire::{IpPacket, Packet, icmp};
 use std::net::IpAddr;
 
@@ -21,13 +21,15 @@ const EVICTION_SAMPLE: usize = 256;
 const EVICTED_AT_ONCE: usize = 64;
 
 impl<K: Kernel> Work<'_, K> {
-    /// A new connection may let pass what was dropped before: the flow in the other direction, if it is cached.
-    pub fn retrace_answers(&mut self, world: &World, side: &Side, path: &Path) {
-        if let Some(key) = self.far_key(world, side, path)
-            && self.state.flows.contains(&key)
-        {
-            self.retrace(&key);
+    /// A new connection may let pass what was dropped before: cached drops that have asked its tracker for it.
+    pub fn retrace_answers(&mut self, path: &Path) {
+        let mut keys = Vec::new();
+        for effect in path.effects() {
+            let Effect::OpenConnection { tracker, connection } = effect;
+            let tuples = [Some(connection.tuple), connection.translated];
+            keys.extend(tuples.iter().flatten().flat_map(|tuple| self.state.flows.of_connection(*tracker, tuple)));
         }
+        keys.iter().for_each(|key| self.retrace(key));
     }
 
     /// The key of the answers to a path's packets, at its far end.
@@ -53,8 +55,9 @@ impl<K: Kernel> Work<'_, K> {
 
     /// Puts a path into the flow table, with this packet counted. Says whether an entry counts it.
     pub fn cache(&mut self, side: &Side, path: &Path, packet: &IpPacket) -> bool {
-        // The outside may hold more than the peer that we know.
-        if packet.src_mac != side.mac {
+        // The outside may hold more than the peer that we know. Who talks to itself by its public address answers itself:
+        // the next packet meets the connection that this one has opened.
+        if packet.src_mac != side.mac || meets_own_connection(path) {
             return false;
         }
         let Some(entry) = FlowEntry::from_path(path, &self.state.ports.in_region(&side.region)) else { return false };
@@ -123,7 +126,9 @@ impl<K: Kernel> Work<'_, K> {
         });
         let is_plain = |pass: &Pass| pass.tuple == path.tuple() && ends.contains(&Some(pass.tracker));
         let passes = path.passes();
-        self.state.flows.set_passes(key, if passes.iter().all(is_plain) { &[] } else { passes });
+        // A drop is found by its trackers, so that it ends when one of them opens a connection for it.
+        let is_found_by_key = value.action == ACTION_DELIVER && passes.iter().all(is_plain);
+        self.state.flows.set_passes(key, if is_found_by_key { &[] } else { passes });
     }
 
     /// Throws out the longest idle flows of a sample of one ENI's.
@@ -137,6 +142,14 @@ impl<K: Kernel> Work<'_, K> {
             self.state.totals.evicted += 1;
         }
     }
+}
+
+fn meets_own_connection(path: &Path) -> bool {
+    path.effects().iter().any(|effect| {
+        let Effect::OpenConnection { tracker, connection } = effect;
+        let answer = Pass { tracker: *tracker, tuple: connection.tuple.reversed() };
+        path.passes().contains(&answer)
+    })
 }
 
 /// The ENI that holds an address as seen from another one.

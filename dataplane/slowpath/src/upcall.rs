@@ -104,7 +104,7 @@ impl<K: Kernel> Work<'_, K> {
         if let (Packet::Ip(ip), Verdict::Deliver { .. } | Verdict::Uplink) = (packet, path.verdict()) {
             self.note_packet(path, ip);
         }
-        if let Err(reason) = self.open_connections(world, side, path, packet) {
+        if let Err(reason) = self.open_connections(path, packet) {
             return Fate::Dropped(reason);
         }
         match path.verdict() {
@@ -243,7 +243,7 @@ impl<K: Kernel> Work<'_, K> {
     }
 
     /// Opens the connections that a path asks for: all or, where one has no room, none.
-    fn open_connections(&mut self, world: &World, side: &Side, path: &Path, packet: &Packet) -> Result<(), DropReason> {
+    fn open_connections(&mut self, path: &Path, packet: &Packet) -> Result<(), DropReason> {
         let is_full = |effect: &Effect| {
             let Effect::OpenConnection { tracker, .. } = effect;
             (!self.state.connections.has_room(*tracker)).then_some(*tracker)
@@ -257,7 +257,7 @@ impl<K: Kernel> Work<'_, K> {
             self.open_connection(tracker, connection, packet)?;
         }
         if !path.effects().is_empty() {
-            self.retrace_answers(world, side, path);
+            self.retrace_answers(path);
         }
         Ok(())
     }
