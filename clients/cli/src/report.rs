@@ -31,7 +31,7 @@ pub fn costs(client: &AdminClient, output: Output) -> Result<()> {
     let sum: u64 = costs.iter().map(|cost| cost.usd_e4_per_hour).sum();
     match output {
         Output::Json => {
-            let items: Vec<_> = costs.iter().map(|cost| item(cost)).collect();
+            let items: Vec<_> = costs.iter().map(item).collect();
             let report =
                 json!({ "items": items, "usd_per_hour": usd(sum), "usd_per_month": usd(sum * HOURS_PER_MONTH) });
             println!("{}", serde_json::to_string_pretty(&report)?);

@@ -136,11 +136,11 @@ fn an_association_is_shown_everywhere_and_found_by_every_filter() {
         ("networkInterfaceId", &eni),
         ("networkInterfaceOwnerId", &"111122223333".to_owned()),
     ] {
-        assert_eq!(values(&shown, element), [value.clone()], "{element}");
+        assert_eq!(values(&shown, element), std::slice::from_ref(value), "{element}");
     }
     let shown = net.lab.xml("Action=DescribeInstances");
-    assert_eq!(values(&shown, "ipAddress"), [address.clone()]);
-    assert_eq!(values(&shown, "dnsName"), [name.clone()]);
+    assert_eq!(values(&shown, "ipAddress"), std::slice::from_ref(&address));
+    assert_eq!(values(&shown, "dnsName"), std::slice::from_ref(&name));
     assert_eq!(values(&shown, "ipOwnerId"), ["111122223333", "111122223333"]);
     let shown = net.lab.xml(&format!("Action=DescribeNetworkInterfaces&NetworkInterfaceId.1={eni}"));
     assert_eq!(values(&shown, "publicDnsName"), [name.clone(), name.clone()]);
@@ -217,7 +217,7 @@ fn each_private_address_has_an_elastic_one_of_its_own() {
     );
     net.lab.xml(&take);
     let shown = net.lab.xml(&format!("Action=DescribeAddresses&AllocationId.1={secondary}"));
-    assert_eq!(values(&shown, "networkInterfaceId"), [other.clone()]);
+    assert_eq!(values(&shown, "networkInterfaceId"), std::slice::from_ref(&other));
     assert!(net.lab.world.private_of_public(public.parse().unwrap()).is_some());
     // And is free once that is gone.
     let drop = format!("Action=UnassignPrivateIpAddresses&PrivateIpAddress.1=10.0.1.60&NetworkInterfaceId={other}");

@@ -77,7 +77,7 @@ fn carry_out(net: &mut Net, step: Step) {
         assert!(!error.is_server_fault(), "{form}\n{error}");
     }
     // The host does what it is asked to, now and then.
-    if step.2 % 3 == 0 {
+    if step.2.is_multiple_of(3) {
         reports(net);
     }
 }
@@ -117,10 +117,7 @@ fn check(world: &World) {
     }
     for gateway in tables.nat_gateways.values() {
         let Some(eni) = gateway.eni.and_then(|eni| world.eni(eni)) else {
-            assert!(matches!(
-                gateway.state.clone(),
-                gp_model::NatGatewayState::Failed | gp_model::NatGatewayState::Deleted
-            ));
+            assert!(matches!(gateway.state, gp_model::NatGatewayState::Failed | gp_model::NatGatewayState::Deleted));
             continue;
         };
         assert!(gateway.addresses.iter().map(|address| address.private_ip).eq(eni.private_ipv4.iter().copied()));

@@ -14,7 +14,7 @@ fn a_gateway_is_made_attached_listed_tagged_and_deleted() {
     assert_eq!(net.lab.get(&form, "egressOnlyInternetGatewayId"), id, "the same token again");
     net.lab.xml(&format!("Action=CreateTags&ResourceId.1={id}&Tag.1.Key=Name&Tag.1.Value=e"));
     let named = "Action=DescribeEgressOnlyInternetGateways&Filter.1.Name=tag:Name&Filter.1.Value.1=e";
-    assert_eq!(net.lab.all(named, "egressOnlyInternetGatewayId"), [id.clone()]);
+    assert_eq!(net.lab.all(named, "egressOnlyInternetGatewayId"), std::slice::from_ref(&id));
     assert_eq!(net.lab.all("Action=DescribeTags", "resourceType"), ["egress-only-internet-gateway"]);
     let again = format!("Action=CreateEgressOnlyInternetGateway&VpcId={vpc}");
     let subnets = format!("Action=DeleteSubnet&SubnetId={}", net.subnet);

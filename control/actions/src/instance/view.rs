@@ -155,7 +155,6 @@ fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::InstanceNetworkInt
         status: Some("in-use".to_owned()),
         subnet_id: Some(eni.subnet.to_string()),
         vpc_id: Some(eni.vpc.to_string()),
-        ..Default::default()
     }
 }
 
