@@ -42,7 +42,7 @@ def test_a_machine_boots_is_pinged_gets_an_interface_and_loses_it(account, groun
     sandbox = account.run(subnet, [group], "10.0.1.10", InstanceType="t3.nano")
     eni = ec2.create_network_interface(SubnetId=other, Groups=[group], PrivateIpAddress="10.0.2.20")
     eni = eni["NetworkInterface"]["NetworkInterfaceId"]
-    script = "#!/bin/sh\necho user-data says $((6 * 7)); nc -lk -p 80 -e cat &\n"
+    script = "#!/bin/sh\necho user-data says $((6 * 7)); nc -ll -p 80 -e cat &\n"
     machine = account.run(subnet, [group], "10.0.1.20", user_data=script, TagSpecifications=VM)
 
     # How it is run is said where a user looks.
@@ -102,6 +102,12 @@ def test_a_machine_outlives_its_groundplane_and_its_end_is_noticed(own_groundpla
     own_groundplane.exec(machine, "poweroff", check=False, timeout=PATIENCE)
     account.wait(machine, "stopped", PATIENCE)
     assert account.instance(machine)["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
+    account.ec2.start_instances(InstanceIds=[machine])
+    account.wait(machine, "running", PATIENCE)
+    log = (own_groundplane.directory / "up.log").read_text()
+    assert log.count(f"running instance={machine}") == 2, "not booted once more when it had ended"
+    account.ec2.terminate_instances(InstanceIds=[machine])
+    account.wait(machine, "terminated", PATIENCE)
 
 
 def test_a_kind_of_guest_that_is_not_there_is_refused(account):

@@ -27,7 +27,7 @@ enum Slot {
     Running(Box<RunningInstance>),
     /// A worker ends it.
     Ending,
-    /// A boot failed; the report is on its way and the same boot isn't tried again.
+    /// A boot failed or is over; the report is on its way and the same boot isn't tried again.
     Failed {
         boot: u32,
     },
@@ -323,6 +323,8 @@ impl Reconciler {
                     self.slots.insert(instance, Slot::Unended);
                 } else if let Some(outcome) = outcome {
                     info!(%instance, ?outcome, "ended");
+                    // The view does not know yet. Until it does, this must not look like an instance that is to be booted.
+                    self.slots.insert(instance, Slot::Failed { boot });
                     self.report_instance(&region, instance, boot, outcome);
                 }
             }

@@ -120,7 +120,13 @@ fn watch(child: &mut Child, dir: &Path, first_word: Duration) -> Result<(), Stri
         }
         if is_over {
             let log = fs::read_to_string(dir.join("qemu.log")).unwrap_or_default();
-            return Err(format!("QEMU gives up on KVM: {}", log.trim()));
+            let words = log
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .trim_start_matches("qemu-system-x86_64: ")
+                .trim_start_matches("error: ");
+            return Err(format!("QEMU gives up on KVM: {words}"));
         }
         let spoken = console.contains(FIRST_WORD);
         let patience = if spoken { BOOT_PATIENCE } else { first_word };
