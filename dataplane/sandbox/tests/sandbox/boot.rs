@@ -65,8 +65,10 @@ fn the_network_is_there_before_the_first_line_of_user_data() {
                 ifname: "eth0",
                 mtu: 9001,
                 addresses: &[address("10.0.1.10", 24), address("2001:db8::10", 64)],
+                metric: 512,
                 gateway_v4: Some([10, 0, 1, 1].into()),
                 gateway_v6: Some("fe80:ec2::1".parse()?),
+                policy: None,
             },
         )?;
         Ok(())

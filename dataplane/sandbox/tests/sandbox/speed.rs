@@ -29,7 +29,15 @@ fn from_start_to_the_first_line_of_user_data() {
                 mtu: 9001,
                 alias: "eni-0",
             })?;
-            let config = GuestConfig { ifname: "eth0", mtu: 9001, addresses: &[], gateway_v4: None, gateway_v6: None };
+            let config = GuestConfig {
+                ifname: "eth0",
+                mtu: 9001,
+                addresses: &[],
+                metric: 512,
+                gateway_v4: None,
+                gateway_v6: None,
+                policy: None,
+            };
             Ok(configure_guest(guest, &config)?)
         });
         returned.push(before.elapsed());
