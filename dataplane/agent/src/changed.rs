@@ -38,7 +38,7 @@ fn changed_in(old: Option<&World>, new: Option<&World>) -> BTreeSet<InstanceId> 
         changed.insert(*id);
     });
     each_difference(old.map(|w| &w.tables().enis), new.map(|w| &w.tables().enis), |_, old, new| {
-        changed.extend([old, new].into_iter().flatten().filter_map(|eni| holder(eni)));
+        changed.extend([old, new].into_iter().flatten().filter_map(&holder));
     });
     let mut trunks: BTreeSet<EniId> = BTreeSet::new();
     each_difference(
