@@ -9,7 +9,8 @@ use crate::connections::Tracked;
 use crate::engine::{Engine, Work, key_at};
 use crate::kernel::{Kernel, KernelError};
 use gp_abi::{ACTION_DELIVER, FlowKey, FlowValue};
-use gp_model::{ConnectionTracking, EniId};
+use gp_catalog::catalog;
+use gp_model::{ConnectionTracking, Eni, EniId, World};
 use gp_trace::Tracker;
 use gp_wire::{FiveTuple, TcpFlags, protocol};
 
@@ -55,6 +56,20 @@ fn flow_idle_secs(key: &FlowKey, value: &FlowValue) -> u64 {
     if is_open { TCP_FLOW_IDLE_SECS } else { FLOW_IDLE_SECS }
 }
 
+/// An ENI's timeouts: its own where they are set, else those of its instance's type (newer ones have shorter defaults).
+fn timeouts(world: &World, eni: &Eni) -> ConnectionTracking {
+    let instance = eni.attachment.as_ref().and_then(|attachment| world.instance(attachment.instance));
+    let Some(kind) = instance.and_then(|instance| catalog().get(&instance.instance_type)) else {
+        return eni.connection_tracking;
+    };
+    let ConnectionTracking { tcp_established_secs, udp_stream_secs, udp_secs } = eni.connection_tracking;
+    ConnectionTracking {
+        tcp_established_secs: tcp_established_secs.or(Some(kind.conntrack.tcp_established_secs)),
+        udp_stream_secs: udp_stream_secs.or(Some(kind.conntrack.udp_stream_secs)),
+        udp_secs: udp_secs.or(Some(kind.conntrack.udp_secs)),
+    }
+}
+
 impl<K: Kernel> Work<'_, K> {
     fn expire_flows(&mut self, flows: &[(FlowKey, FlowValue)]) -> usize {
         let mut expired = 0;
@@ -79,7 +94,7 @@ impl<K: Kernel> Work<'_, K> {
             Tracker::Eni(eni) => {
                 let world = self.state.ports.get(eni).and_then(|side| self.world_of(side));
                 let Some(world) = world else { return 0 };
-                world.eni(eni).map(|eni| eni.connection_tracking).unwrap_or_default()
+                world.eni(eni).map(|eni| timeouts(&world, eni)).unwrap_or_default()
             }
             _ => ConnectionTracking::default(),
         };
@@ -126,5 +141,26 @@ impl<K: Kernel> Work<'_, K> {
         let peers = far_ends.into_iter().flatten().filter_map(|eni| self.state.ports.get(eni));
         let sides = peers.chain([side]);
         sides.flat_map(|side| [key_at(side, *tuple), key_at(side, tuple.reversed())]).flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gp_model::{Change, Instance};
+    use gp_worlds::Scenario;
+
+    #[test]
+    fn what_an_eni_leaves_open_its_instance_type_says() {
+        let scenario: Scenario =
+            "vpc a 10.0.0.0/16; subnet s a 10.0.1.0/24; sg g a; eni e s 10.0.1.10 sg g".parse().unwrap();
+        let mut world = scenario.world.clone();
+        let mut eni = (**world.eni(scenario.eni("e")).unwrap()).clone();
+        let instance = world.instance(eni.attachment.as_ref().unwrap().instance).unwrap();
+        let newer = Instance { instance_type: "c8a.12xlarge".into(), ..(**instance).clone() };
+        world.apply(Change::Put(newer.into()));
+        assert_eq!(timeouts(&world, &eni).tcp_established_secs, Some(350));
+        eni.connection_tracking.tcp_established_secs = Some(120);
+        assert_eq!(timeouts(&world, &eni).tcp_established_secs, Some(120));
     }
 }
