@@ -1,0 +1,149 @@
+//! The client's end: one packet socket for each lane.
+
+use crate::udp::flow::Block;
+use crate::udp::frame::{Frame, echoed};
+use crate::udp::lane::{LaneName, own_mac};
+use crate::udp::messages::{BATCH, Received, send};
+use anyhow::{Context, Result, bail};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrLike, socket};
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+const ETH_P_IP: u16 = 0x0800;
+
+struct Lane {
+    socket: OwnedFd,
+    frames: [Frame; BATCH],
+}
+
+/// Sends the frames of flows. Flow `n` goes by lane `n % lanes`.
+pub struct Sender(Vec<Lane>);
+
+impl Sender {
+    /// # Errors
+    /// An interface is not there, or packet sockets are not allowed.
+    pub fn new(lanes: &[LaneName]) -> Result<Self> {
+        let open = |lane: &LaneName| {
+            let frame = Frame::of_lane(lane, own_mac(&lane.interface)?);
+            // Protocol 0: it sends and never receives.
+            Ok(Lane { socket: packet_socket(&lane.interface, 0)?, frames: [frame; BATCH] })
+        };
+        lanes.iter().map(open).collect::<Result<_>>().map(Self)
+    }
+
+    pub fn lanes(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    /// Sends one frame for each of up to [`BATCH`] places of the block, which all belong to one lane; `ask_echo`: with
+    /// the wish to see it come back. How many the kernel took.
+    ///
+    /// # Errors
+    /// The kernel refuses for other reasons than lack of room.
+    pub fn send(&mut self, block: &Block, places: &[u32], ask_echo: bool) -> Result<usize> {
+        let Some(first) = places.first() else { return Ok(0) };
+        let lane = (first % self.lanes()) as usize;
+        let Lane { socket, frames } = &mut self.0[lane];
+        for (frame, place) in frames.iter_mut().zip(places) {
+            frame.set_ports(block.ports(*place));
+            if ask_echo {
+                frame.ask_echo(*place);
+            }
+        }
+        let buffers: Vec<&[u8]> = frames.iter().take(places.len()).map(|frame| frame.0.as_slice()).collect();
+        match send(socket.as_fd(), &buffers) {
+            Ok(sent) => Ok(sent),
+            Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => Ok(0),
+            Err(error) => Err(error).context("send frames"),
+        }
+    }
+}
+
+fn packet_socket(interface: &str, protocol: u16) -> Result<OwnedFd> {
+    let fd = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None).context("packet socket")?;
+    let index = nix::net::if_::if_nametoindex(interface).with_context(|| format!("interface {interface}"))?;
+    let address = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as u16,
+        sll_protocol: protocol.to_be(),
+        sll_ifindex: index as i32,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    let bytes = size_of::<libc::sockaddr_ll>() as u32;
+    // SAFETY: the address is that of a packet socket and lives through the call.
+    let address = unsafe { nix::sys::socket::LinkAddr::from_raw((&raw const address).cast(), Some(bytes)) };
+    nix::sys::socket::bind(fd.as_raw_fd(), &address.context("address of a packet socket")?).context("bind")?;
+    Ok(fd)
+}
+
+/// Frames that wait for their echo at a time, and how long they wait before they are sent again.
+const ASKED_AT_ONCE: usize = 512;
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Sends each flow of the block once in both directions, and again until it is answered. Says how many were.
+///
+/// # Errors
+/// As [`Sender::send`]; or nothing at all is answered.
+pub fn establish(sender: &mut Sender, lanes: &[LaneName], block: &Block, within: Duration) -> Result<u32> {
+    let ears: Vec<OwnedFd> =
+        lanes.iter().map(|lane| packet_socket(&lane.interface, ETH_P_IP)).collect::<Result<_>>()?;
+    let deadline = Instant::now() + within;
+    let mut is_answered = vec![false; block.count as usize];
+    let mut open: Vec<u32> = (0..block.count).collect();
+    let mut received = Received::new();
+    while !open.is_empty() && Instant::now() < deadline {
+        for asked in open.chunks(ASKED_AT_ONCE) {
+            ask(sender, block, asked)?;
+            listen(&ears, &mut received, &mut is_answered, asked)?;
+            if Instant::now() > deadline {
+                break;
+            }
+        }
+        open.retain(|place| !is_answered[*place as usize]);
+    }
+    let answered = block.count - open.len() as u32;
+    if answered == 0 {
+        bail!("no flow is answered");
+    }
+    Ok(answered)
+}
+
+fn ask(sender: &mut Sender, block: &Block, asked: &[u32]) -> Result<()> {
+    for lane in 0..sender.lanes() {
+        let of_lane: Vec<u32> = asked.iter().copied().filter(|place| place % sender.lanes() == lane).collect();
+        for places in of_lane.chunks(BATCH) {
+            sender.send(block, places, true)?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes answers until all have come that were asked for, or patience ends.
+fn listen(ears: &[OwnedFd], received: &mut Received<128>, is_answered: &mut [bool], asked: &[u32]) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut missing = asked.iter().filter(|place| !is_answered[**place as usize]).count();
+    while missing > 0 && Instant::now() < deadline {
+        let mut has_heard = false;
+        for ear in ears {
+            let count = match received.receive(ear.as_fd()) {
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error).context("listen to echoes"),
+            };
+            has_heard = true;
+            for place in (0..count).filter_map(|index| echoed(received.datagram(index))) {
+                if let Some(answered @ false) = is_answered.get_mut(place as usize) {
+                    *answered = true;
+                    missing = missing.saturating_sub(1);
+                }
+            }
+        }
+        if !has_heard {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+    Ok(())
+}
