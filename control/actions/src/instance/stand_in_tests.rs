@@ -91,6 +91,10 @@ fn what_no_guest_can_have_is_refused() {
     let refused = take_back(&mut net, &primary).unwrap_err().to_string();
     assert!(refused.starts_with("OperationNotPermitted"), "{refused}");
     assert!(take_back(&mut net, &eni).unwrap_err().to_string().starts_with("IncorrectState"));
+    let branch = format!("Action=CreateNetworkInterface&SubnetId={subnet}&InterfaceType=branch");
+    let branch = net.lab.get(&branch, "networkInterfaceId");
+    let refused = refusal(&mut net, &branch, tap("a"), "m5.large");
+    assert!(refused.starts_with("OperationNotPermitted: Branch network interface"), "{refused}");
     let assign = format!("Action=AssignPrivateIpAddresses&NetworkInterfaceId={eni}&SecondaryPrivateIpAddressCount=3");
     net.lab.xml(&assign);
     let refused = refusal(&mut net, &eni, tap("a"), "t2.micro");

@@ -31,7 +31,6 @@ pub(crate) fn attach(
     let network_card_index = index(Some(request.network_card_index.unwrap_or_default()), "NetworkCardIndex")?;
     check_free(&eni)?;
     managed::check_changeable(&eni)?;
-    trunk::refuse_branch(&eni)?;
     if !matches!(instance.state, InstanceState::Running | InstanceState::Stopped) {
         return Err(not_attachable(&instance));
     }
@@ -66,7 +65,8 @@ fn index(given: Option<i64>, parameter: &str) -> Result<u32, ApiError> {
 /// `InvalidNetworkInterface.InUse` where the ENI is attached to something.
 pub(crate) fn check_free(eni: &Eni) -> Result<(), ApiError> {
     match (&eni.attachment, &eni.service_attachment) {
-        (None, None) => Ok(()),
+        // A branch ENI is where its trunk is.
+        (None, None) => trunk::refuse_branch(eni),
         _ => Err(ApiError::client("InvalidNetworkInterface.InUse", format!("Interface: [{}] in use.", eni.id))),
     }
 }

@@ -3,7 +3,7 @@
 //! Source: VPC user guide, "Route tables": a route is a blackhole while its target is gone, detached or does not run.
 
 use crate::{Detail, Read};
-use gp_model::{EniId, InternetGatewayId, NatGatewayId, NatGatewayState, RouteTarget, VpcId, World};
+use gp_model::{Eni, EniId, InternetGatewayId, NatGatewayId, NatGatewayState, RouteTarget, VpcId, World};
 
 /// Can packets take a route of the VPC to that target?
 pub fn route_is_active(world: &World, vpc: VpcId, target: RouteTarget) -> bool {
@@ -45,11 +45,20 @@ fn nat_gateway(world: &World, vpc: VpcId, id: NatGatewayId, read: &mut dyn FnMut
     }
 }
 
-/// A pending instance counts as running, as where packets are delivered.
 fn network_interface(world: &World, vpc: VpcId, id: EniId, read: &mut dyn FnMut(Read)) -> Option<Detail> {
     read(Read::Eni(id));
     let Some(eni) = world.eni(id).filter(|eni| eni.vpc == vpc) else { return Some(Detail::TargetGone) };
-    let Some(attachment) = &eni.attachment else { return Some(Detail::NotAttached) };
+    unreachable_guest(world, eni, read)
+}
+
+/// Why no guest is behind the ENI; `None` if there is one. A branch ENI is where its trunk is. A pending instance counts
+/// as running: its guest may boot at any moment, and what comes too early is lost as on any link.
+pub(crate) fn unreachable_guest(world: &World, eni: &Eni, read: &mut dyn FnMut(Read)) -> Option<Detail> {
+    let trunk = world.trunk_of_branch(eni.id).and_then(|association| world.eni(association.trunk));
+    if let Some(trunk) = trunk {
+        read(Read::Eni(trunk.id));
+    }
+    let Some(attachment) = &trunk.map_or(eni, |trunk| trunk).attachment else { return Some(Detail::NotAttached) };
     read(Read::Instance(attachment.instance));
     match world.instance(attachment.instance) {
         None => Some(Detail::InstanceGone),

@@ -220,7 +220,6 @@ fn existing(
     let eni = ctx.eni(id)?;
     check_free(&eni)?;
     check_changeable(&eni)?;
-    trunk::refuse_branch(&eni)?;
     if let Some(zone) = zone {
         check_zone(&eni, zone)?;
     }
