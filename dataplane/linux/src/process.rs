@@ -106,5 +106,7 @@ mod tests {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0";
         assert_eq!(parse_start_time(stat), Some(12345));
         assert_eq!(parse_start_time("7 (a) S 1"), None);
+        assert_eq!(parse_start_time(""), None);
+        assert_eq!(parse_start_time("7 (a) Z 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0"), None, "a zombie");
     }
 }

@@ -8,9 +8,9 @@ use crate::disk::{Disk, ensure_disk, remove_disk};
 use crate::error::{Context, SandboxError};
 use crate::mask::hidden_paths;
 use crate::spec::SandboxSpec;
-use crate::state::{Running, adopt, boot_id, process_start_time};
+use crate::state::{Running, adopt};
 use crate::wire::{Go, Progress, StartRequest, receive, send};
-use gp_linux::{Cgroups, NetNs};
+use gp_linux::{Cgroups, NetNs, ProcessId};
 use nix::errno::Errno as NixErrno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::io::Errno;
@@ -109,9 +109,7 @@ fn converse(
         other => return Err(unexpected(other)),
     };
     let running = Running {
-        pid,
-        start_time: process_start_time(pid).ok_or(SandboxError::NotRunning)?,
-        boot_id: boot_id().context(|| "read the host's boot id".into())?,
+        process: ProcessId::of(pid).ok_or(SandboxError::NotRunning)?,
         uid_base: disk.uid_base,
         cgroup: spec.cgroup.clone(),
         state_dir: spec.state_dir.clone(),
@@ -152,7 +150,7 @@ pub fn stop(running: &Running, grace: Duration) -> Result<(), SandboxError> {
         if !wait_end(&pidfd, grace)? {
             signal(&pidfd, Signal::KILL)?;
             if !wait_end(&pidfd, KILL_PATIENCE)? {
-                return Err(SandboxError::Guest(format!("process {} does not end when killed", running.pid)));
+                return Err(SandboxError::Guest(format!("process {} does not end when killed", running.process.pid)));
             }
         }
         // Its parent is the host's init. In a container that may be ourselves, and then nobody else would bury it.

@@ -156,7 +156,7 @@ pub fn a_restart_cuts_no_connection() {
     place.serve("w", 80);
     let (stream, _) = place.connect("c", "10.0.2.10:80").unwrap();
     assert!(echoes(&stream));
-    let before = place.running("w").unwrap().pid;
+    let before = place.running("w").unwrap().process.pid;
     for _ in 0..3 {
         place.kill_agent();
         assert!(echoes(&stream), "established flows need no agent");
@@ -164,7 +164,7 @@ pub fn a_restart_cuts_no_connection() {
         place.publish();
         assert!(echoes(&stream));
     }
-    assert_eq!(place.running("w").unwrap().pid, before, "the instance was taken over, not started again");
+    assert_eq!(place.running("w").unwrap().process.pid, before, "the instance was taken over, not started again");
     place.change("sg web a");
     assert!(echoes(&stream), "the connection is known to the new agent");
     assert_eq!(place.who_answers("c", "10.0.2.10:80"), None);
@@ -292,7 +292,7 @@ pub fn instances_outlive_a_killed_agent() {
             place.serve("w", 80);
             stream = place.connect("c", "10.0.2.10:80").map(|(stream, _)| stream);
         }
-        pids.push(["c", "w"].map(|name| place.running(name).unwrap().pid));
+        pids.push(["c", "w"].map(|name| place.running(name).unwrap().process.pid));
         agent.kill().unwrap();
         agent.wait().unwrap();
         assert!(echoes(stream.as_ref().unwrap()), "round {round}");
@@ -352,7 +352,7 @@ pub fn instances_reboot_stop_and_terminate() {
     place.change_instance("w", |instance| instance.boot += 1);
     place.wait_outcome("w", 2, &InstanceOutcome::Running);
     let second = place.running("w").unwrap();
-    assert_ne!(first.pid, second.pid);
+    assert_ne!(first.process.pid, second.process.pid);
     assert!(!first.is_running());
     assert!(place.pings("c", "10.0.2.10"), "the interface came back with the reboot");
 
@@ -378,7 +378,7 @@ pub fn instances_reboot_stop_and_terminate() {
 pub fn an_instance_that_ends_by_itself_is_reported() {
     let mut place = Place::new(VPC);
     let running = place.running("w").unwrap();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.process.pid), nix::sys::signal::Signal::SIGKILL).unwrap();
     place.wait_outcome("w", 1, &InstanceOutcome::Stopped);
 }
 

@@ -59,7 +59,7 @@ fn root_inside_is_nobody_outside() {
     }
     let mut instance = Instance::with_user_data("#!/bin/sh\nexec sleep 1000");
     let running = instance.start();
-    let status = fs::read_to_string(format!("/proc/{}/status", running.pid)).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", running.process.pid)).unwrap();
     let line = |name: &str| status.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
     let base = running.uid_base;
     assert!(base >= 1_000_000);
@@ -72,7 +72,7 @@ fn root_inside_is_nobody_outside() {
     assert_eq!(instance.shell(&missing.replace("0x$b >> c", "0x$b >> $c")), "");
     for namespace in ["user", "mnt", "pid", "net", "uts", "ipc", "cgroup"] {
         let of = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/{namespace}")).unwrap();
-        assert_ne!(of(&running.pid.to_string()), of("self"), "{namespace}");
+        assert_ne!(of(&running.process.pid.to_string()), of("self"), "{namespace}");
     }
 }
 
@@ -163,7 +163,7 @@ fn sockets_and_descriptors_of_the_host_do_not_get_in() {
     fs::remove_file(&path).unwrap();
     assert!(!output.status.success(), "a socket of the host answers inside");
     // Process 1 has the console, its pipe, its signals and /dev/null.
-    let fds: Vec<String> = fs::read_dir(format!("/proc/{}/fd", running.pid))
+    let fds: Vec<String> = fs::read_dir(format!("/proc/{}/fd", running.process.pid))
         .unwrap()
         .map(|entry| fs::read_link(entry.unwrap().path()).unwrap().to_string_lossy().into_owned())
         .collect();

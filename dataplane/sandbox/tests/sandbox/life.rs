@@ -25,7 +25,7 @@ fn what_is_written_survives_a_reboot_and_ends_with_the_disk() {
     assert!(!first.is_running());
     instance.spec.run_user_data = false;
     let second = instance.start();
-    assert_ne!((first.pid, first.start_time), (second.pid, second.start_time));
+    assert_ne!(first.process, second.process);
     assert_eq!(first.uid_base, second.uid_base);
     assert_eq!(
         instance.shell("cat /root/boots /home/file; ls /etc/debian_version /tmp/volatile 2>/dev/null"),
