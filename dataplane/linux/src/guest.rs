@@ -83,10 +83,27 @@ pub fn list_guest_addresses(netns: &NetNs, ifname: &str) -> Result<Vec<GuestAddr
     netns.run(|| {
         let links = Links::open_here()?;
         let link = links.link(ifname)?.ok_or_else(|| vanished(ifname))?;
-        let dump = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-        let objects = links.netlink().request(dump, Mode::Dump, || "list the addresses".into())?;
-        Ok(objects.iter().filter_map(|object| read_address(object, link.ifindex)).collect())
+        let addresses = list_addresses(&links)?;
+        Ok(addresses.into_iter().filter(|(ifindex, _)| *ifindex == link.ifindex).map(|(_, address)| address).collect())
     })?
+}
+
+/// The addresses of a namespace's own, on all of its interfaces.
+///
+/// # Errors
+/// When the kernel's answer can't be read.
+pub fn list_own_addresses(netns: &NetNs) -> Result<Vec<IpAddr>, LinuxError> {
+    netns.run(|| {
+        let addresses = list_addresses(&Links::open_here()?)?;
+        Ok(addresses.into_iter().map(|(_, address)| address.address).collect())
+    })?
+}
+
+/// Each address with its interface's number.
+fn list_addresses(links: &Links) -> Result<Vec<(u32, GuestAddress)>, LinuxError> {
+    let dump = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+    let objects = links.netlink().request(dump, Mode::Dump, || "list the addresses".into())?;
+    Ok(objects.iter().filter_map(read_address).collect())
 }
 
 fn configure_here(config: &GuestConfig<'_>) -> Result<(), LinuxError> {
@@ -175,11 +192,8 @@ fn address_message(
     Ok(message)
 }
 
-fn read_address(object: &RouteNetlinkMessage, ifindex: u32) -> Option<GuestAddress> {
+fn read_address(object: &RouteNetlinkMessage) -> Option<(u32, GuestAddress)> {
     let RouteNetlinkMessage::NewAddress(message) = object else { return None };
-    if message.header.index != ifindex {
-        return None;
-    }
     // IFA_LOCAL is the interface's own address; IFA_ADDRESS is the other end's on a point-to-point link. IPv6 sends only the latter.
     let local = message.attributes.iter().find_map(|a| match a {
         AddressAttribute::Local(address) => Some(*address),
@@ -189,7 +203,8 @@ fn read_address(object: &RouteNetlinkMessage, ifindex: u32) -> Option<GuestAddre
         AddressAttribute::Address(address) => Some(*address),
         _ => None,
     });
-    Some(GuestAddress { address: local.or(plain)?, prefix_len: message.header.prefix_len })
+    let address = GuestAddress { address: local.or(plain)?, prefix_len: message.header.prefix_len };
+    Some((message.header.index, address))
 }
 
 #[cfg(test)]

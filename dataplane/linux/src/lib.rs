@@ -34,7 +34,8 @@ mod userns;
 pub use cgroup::{CgroupLimits, Cgroups};
 pub use error::LinuxError;
 pub use guest::{
-    GuestAddress, GuestConfig, add_guest_address, configure_guest, list_guest_addresses, remove_guest_address,
+    GuestAddress, GuestConfig, add_guest_address, configure_guest, list_guest_addresses, list_own_addresses,
+    remove_guest_address,
 };
 pub use join::{ensure_joined, ensure_tap};
 pub use link::{LinkInfo, Links, Veth, VethSpec};

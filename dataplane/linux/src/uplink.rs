@@ -114,6 +114,8 @@ pub fn make_router(netns: &NetNs, card: &str) -> Result<(), LinuxError> {
             write_sysctl(&format!("ipv4/conf/{link}/send_redirects"), "0")?;
         }
         write_sysctl(&format!("ipv4/conf/{card}/proxy_arp"), "1")?;
+        // The kernel would wait for up to 0.8 s before each answer, with room for 64 that wait, lest the address's owner has one.
+        write_sysctl(&format!("ipv4/neigh/{card}/proxy_delay"), "0")?;
         match write_sysctl("ipv6/conf/all/forwarding", "1") {
             // A kernel without IPv6 forwards none.
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
@@ -248,6 +250,7 @@ mod tests {
         configure_outer_end(&router, &end).unwrap();
         assert_eq!(Links::open(&router).unwrap().default_route_link().unwrap().as_deref(), Some("nic"));
         assert_eq!(read_sysctl(&router, "ipv4/conf/nic/proxy_arp").unwrap(), "1");
+        assert_eq!(read_sysctl(&router, "ipv4/neigh/nic/proxy_delay").unwrap(), "0");
         assert!(Links::open(&router).unwrap().remove_link("nic").unwrap());
         assert_eq!(links.link("eth0").unwrap(), before);
     }

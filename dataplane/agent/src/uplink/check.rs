@@ -4,8 +4,9 @@ use super::config::{UplinkConfig, Way, outer_prefix};
 use super::{CARD, internet};
 use crate::error::{AgentError, chain};
 use gp_linux::doctor::Check;
-use gp_linux::{Links, LinuxError, Masquerade, NetNs, ensure_masquerade};
-use ipnet::IpNet;
+use gp_linux::{Links, LinuxError, Masquerade, NetNs, ensure_masquerade, list_own_addresses};
+use ipnet::{IpNet, Ipv4Net};
+use std::net::IpAddr;
 
 /// Checks the blocks, and the card or the way to the internet. Changes nothing.
 pub fn check_uplink(name: &str, config: &UplinkConfig) -> Vec<Check> {
@@ -20,6 +21,8 @@ pub fn check_uplink(name: &str, config: &UplinkConfig) -> Vec<Check> {
             }
         }
         Way::Card { interface, .. } => {
+            let remedy = "give --public-pool a block, or a part of one, that nobody on the card's network uses";
+            checks.push(check("public-pool", spares_the_network(config), remedy));
             let remedy = "name an Ethernet interface of this machine that is up with --uplink";
             checks.push(check("uplink", card_takes_a_child(name, interface), remedy));
         }
@@ -34,13 +37,42 @@ fn check(name: &'static str, result: Result<String, AgentError>, remedy: &str) -
     }
 }
 
+/// The router answers ARP for every address of the pools, so none may be somebody's whom the host must go on reaching: its own,
+/// its network's router, or what it is given there itself.
+///
+/// # Errors
+/// One is, by name; or the host's addresses can't be read.
+pub(super) fn spares_the_network(config: &UplinkConfig) -> Result<String, AgentError> {
+    let Way::Card { addresses, gateways, .. } = &config.way else { return Ok(String::new()) };
+    let pools = &config.pools;
+    let outside = pools.outside(pools.default_region()).map(IpAddr::V4);
+    let own = list_own_addresses(&NetNs::current()?)?.into_iter().map(|own| (own, "an address of this machine"));
+    let routers = gateways.iter().map(|gateway| (*gateway, "the router that --uplink-gateway names"));
+    let given = addresses.iter().map(|net| net.addr()).filter(|address| Some(*address) != outside);
+    let taken =
+        own.chain(routers).chain(given.map(|given| (given, "what --uplink-address gives to Groundplane itself")));
+    let blocks = pool_blocks(config);
+    for (address, whose) in taken {
+        if let Some(block) = blocks.iter().find(|block| IpNet::V4(**block).contains(&address)) {
+            let message = format!("the public addresses {block} hold {address}, {whose}");
+            return Err(LinuxError::Missing(message).into());
+        }
+    }
+    Ok("no address of the network's own is in it".to_owned())
+}
+
+/// The blocks that the operator gave, or the default region's.
+fn pool_blocks(config: &UplinkConfig) -> Vec<Ipv4Net> {
+    let pools = &config.pools;
+    let default = pools.of(pools.default_region()).into_iter();
+    pools.configured().flat_map(|(_, blocks)| blocks.to_vec()).chain(default).collect()
+}
+
 /// No link but those of this Groundplane is the way to any part of a block.
 fn pools_are_free(name: &str, config: &UplinkConfig) -> Result<String, AgentError> {
     let links = Links::open(&NetNs::current()?)?;
     let prefix = outer_prefix(name);
-    let pools = &config.pools;
-    let default = pools.of(pools.default_region()).into_iter();
-    let blocks: Vec<_> = pools.configured().flat_map(|(_, blocks)| blocks.to_vec()).chain(default).collect();
+    let blocks = pool_blocks(config);
     for block in &blocks {
         if let Some(route) = links.route_into(IpNet::V4(*block), |link| link.starts_with(&prefix))? {
             let message = format!("the public addresses {block} are routed on this machine already ({route})");

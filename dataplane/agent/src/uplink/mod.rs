@@ -77,6 +77,7 @@ impl Uplinks {
         let outside = match &config.way {
             Way::Host { .. } => host.try_clone()?,
             Way::Card { interface, addresses, gateways } => {
+                check::spares_the_network(&config)?;
                 ensure_router(agent, &host, interface, addresses, gateways)?
             }
         };
@@ -217,8 +218,12 @@ fn ensure_router(
     let mac = card_mac(&agent.name);
     Links::open(host)?.ensure_card_child(interface, CARD, &router, mac.0)?;
     make_router(&router, CARD)?;
-    let addresses: Vec<_> =
+    let mut addresses: Vec<_> =
         addresses.iter().map(|net| GuestAddress { address: net.addr(), prefix_len: net.prefix_len() }).collect();
+    if addresses.iter().any(|own| own.address.is_ipv6()) {
+        // Other routers ask for neighbours from their link-local addresses, and only a link-local one can answer.
+        addresses.push(GuestAddress { address: mac.link_local().into(), prefix_len: 64 });
+    }
     let routes: Vec<_> = gateways
         .iter()
         .map(|gateway| {
