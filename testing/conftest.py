@@ -280,6 +280,23 @@ def own_groundplane(tmp_path):
     running.down()
 
 
+@pytest.fixture(scope="session")
+def internet(tmp_path_factory):
+    """An internet of namespaces, and a Groundplane that reaches it by a card: see netns/internet.py."""
+    from internet import Internet
+
+    with Internet(tmp_path_factory.mktemp("internet")) as internet:
+        yield internet
+
+
+@pytest.fixture(scope="session")
+def ways(internet):
+    """One VPC with every way out, and a client on each: see netns/every_way.py."""
+    from every_way import Ways
+
+    return Ways(internet)
+
+
 @pytest.fixture
 def account(groundplane):
     account = groundplane.account()
