@@ -59,9 +59,9 @@ fn serve(arguments: &Arguments, shared: &Shared) -> Result<()> {
         Mode::Bulk(bulk) => bulk::serve(bulk, shared),
         Mode::Request(request) => request::serve(request, shared),
         Mode::Connect(connect) => connect::serve(connect, shared),
-        Mode::Established(flows) => udp::server::serve(&[flows.block()], shared),
-        Mode::New(flows) => udp::server::serve(&[flows.block()], shared),
-        Mode::Overload(overload) => udp::server::serve(&overload.blocks(), shared),
+        Mode::Established(flows) => udp::server::serve(&[flows.block()], &flows.lanes.lanes, shared),
+        Mode::New(flows) => udp::server::serve(&[flows.block()], &flows.lanes.lanes, shared),
+        Mode::Overload(overload) => udp::server::serve(&overload.blocks(), &overload.new.lanes.lanes, shared),
         Mode::First(first) => first::serve(first, shared),
     }
 }

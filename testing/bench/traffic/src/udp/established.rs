@@ -2,6 +2,7 @@
 
 use crate::arguments::{Flows, Time};
 use crate::shared::Shared;
+use crate::udp::flow::{Block, Section};
 use crate::udp::messages::BATCH;
 use crate::udp::sender::{Sender, establish};
 use anyhow::Result;
@@ -17,7 +18,7 @@ pub fn ask(flows: &Flows, time: Time, shared: &Shared) -> Result<Value> {
     let began = Instant::now();
     let established = establish(&mut sender, lanes, &block, Duration::from_secs_f64(flows.patience_seconds))?;
     let establishing = began.elapsed();
-    let mut draw = Draw::new(block.count, sender.lanes());
+    let mut draw = Draw::new(&block, sender.lanes());
     flood(&mut sender, &block, &mut draw, time.warm_up)?;
     shared.settle(0);
     let (start, before) = (Instant::now(), shared.get(0));
@@ -33,38 +34,40 @@ pub fn ask(flows: &Flows, time: Time, shared: &Shared) -> Result<Value> {
     }))
 }
 
-fn flood(sender: &mut Sender, block: &crate::udp::flow::Block, draw: &mut Draw, during: Duration) -> Result<u64> {
+fn flood(sender: &mut Sender, block: &Block, draw: &mut Draw, during: Duration) -> Result<u64> {
     let start = Instant::now();
     let mut sent = 0;
     while start.elapsed() < during {
-        sent += sender.send(block, &draw.next(), false)? as u64;
+        let (lane, places) = draw.next();
+        sent += sender.send(block, lane, &places, false)? as u64;
     }
     Ok(sent)
 }
 
-/// Places of flows at random (xorshift64; Marsaglia, 2003), a batch from one lane after the other.
+/// Places of flows at random (xorshift64; Marsaglia, 2003), a batch from one section after the other.
 pub struct Draw {
-    flows: u32,
-    lanes: u32,
-    lane: u32,
+    sections: Vec<Section>,
+    turn: usize,
     state: u64,
 }
 
 impl Draw {
-    pub fn new(flows: u32, lanes: u32) -> Self {
-        Self { flows, lanes: lanes.min(flows).max(1), lane: 0, state: 0x9e37_79b9_7f4a_7c15 }
+    pub fn new(block: &Block, lanes: usize) -> Self {
+        Self { sections: block.sections(lanes), turn: 0, state: 0x9e37_79b9_7f4a_7c15 }
     }
 
-    pub fn next(&mut self) -> [u32; BATCH] {
-        self.lane = (self.lane + 1) % self.lanes;
-        // Places of this lane: lane, lane + lanes, ...
-        let places = (self.flows - self.lane).div_ceil(self.lanes);
-        std::array::from_fn(|_| {
+    /// A lane, and places of it.
+    pub fn next(&mut self) -> (usize, [u32; BATCH]) {
+        self.turn = (self.turn + 1) % self.sections.len();
+        let Section { lane, places, .. } = &self.sections[self.turn];
+        let count = places.len() as u64;
+        let drawn = std::array::from_fn(|_| {
             self.state ^= self.state << 13;
             self.state ^= self.state >> 7;
             self.state ^= self.state << 17;
-            self.lane + (self.state >> 32) as u32 % places * self.lanes
-        })
+            places.start + ((self.state >> 32) % count) as u32
+        });
+        (*lane, drawn)
     }
 }
 
@@ -74,15 +77,17 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn draws_reach_every_flow_and_keep_to_one_lane_at_a_time() {
-        let mut draw = Draw::new(1001, 4);
+    fn draws_reach_every_flow_and_keep_to_one_section_at_a_time() {
+        let block = Block { port: 1, first: 9_000, count: 2_000 };
+        let mut draw = Draw::new(&block, 4);
         let mut seen = HashSet::new();
         for _ in 0..2000 {
-            let places = draw.next();
-            assert!(places.iter().all(|place| place % 4 == places[0] % 4 && *place < 1001));
+            let (lane, places) = draw.next();
+            let (this, other) = if lane == 0 { (0..1000, 1000..2000) } else { (1000..2000, 0..1000) };
+            assert!(places.iter().all(|place| this.contains(place) && !other.contains(place)));
             seen.extend(places);
         }
-        assert_eq!(seen.len(), 1001);
-        assert_eq!(Draw::new(1, 4).next(), [0; BATCH]);
+        assert_eq!(seen.len(), 2000);
+        assert_eq!(Draw::new(&Block { port: 1, first: 0, count: 1 }, 4).next(), (0, [0; BATCH]));
     }
 }

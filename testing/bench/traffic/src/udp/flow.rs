@@ -1,19 +1,22 @@
 //! Flows by number.
 //!
-//! A flow is a source port and a destination port, on one lane. Numbers are dealt to the lanes in turn. The same number
-//! of flows has the same number of destination ports, and so the server the same number of sockets, whatever the lanes.
+//! A flow is a source port and a destination port. Each destination port has its flows, a section; sections are dealt to
+//! the lanes in turn. So the same number of flows has the same number of destination ports, and the server the same
+//! number of sockets, whatever the lanes.
+
+use std::ops::Range;
 
 /// Destination ports of flows that were established, and of new ones.
 pub const ESTABLISHED_PORT: u16 = 8000;
 pub const NEW_PORT: u16 = 20_000;
 
-/// The flows of one destination port.
-pub const FLOWS_PER_PORT: u32 = 25_000;
+/// The flows of one section.
+const SECTION: u32 = 10_000;
 const FIRST_SOURCE_PORT: u16 = 30_000;
-/// Destination ports of one kind of flow, after which the numbers begin again.
-const PORTS: u32 = 10_000;
+/// Sections of one kind of flow, after which the numbers begin again.
+const SECTIONS: u32 = 10_000;
 
-/// A range of flows of one kind.
+/// A range of flows of one kind. A flow's place is its number within the block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
     /// The first destination port of the kind.
@@ -22,28 +25,40 @@ pub struct Block {
     pub count: u32,
 }
 
-/// What tells flows of a lane apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ports {
     pub source: u16,
     pub destination: u16,
 }
 
+/// The places that share a destination port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    pub lane: usize,
+    pub destination: u16,
+    pub places: Range<u32>,
+}
+
 impl Block {
-    /// The ports of the flow at a place in the block.
     pub fn ports(&self, place: u32) -> Ports {
         let flow = self.first + place;
-        Ports {
-            source: FIRST_SOURCE_PORT + (flow % FLOWS_PER_PORT) as u16,
-            destination: self.port + (flow / FLOWS_PER_PORT % PORTS) as u16,
-        }
+        let source = FIRST_SOURCE_PORT + (flow % SECTION) as u16;
+        Ports { source, destination: self.destination(flow / SECTION) }
     }
 
-    /// All destination ports of the block.
-    pub fn destinations(&self) -> Vec<u16> {
-        let last = self.first + self.count.max(1) - 1;
-        let ports = self.first / FLOWS_PER_PORT..=last / FLOWS_PER_PORT;
-        ports.map(|number| self.port + (number % PORTS) as u16).collect()
+    fn destination(&self, section: u32) -> u16 {
+        self.port + (section % SECTIONS) as u16
+    }
+
+    pub fn sections(&self, lanes: usize) -> Vec<Section> {
+        let end = self.first + self.count;
+        let sections = self.first / SECTION..end.div_ceil(SECTION);
+        let section = |number: u32| Section {
+            lane: number as usize % lanes,
+            destination: self.destination(number),
+            places: (number * SECTION).max(self.first) - self.first..((number + 1) * SECTION).min(end) - self.first,
+        };
+        sections.map(section).collect()
     }
 }
 
@@ -53,11 +68,15 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn every_flow_of_a_block_has_ports_of_its_own_and_a_socket() {
-        let block = Block { port: NEW_PORT, first: 49_999, count: 25_002 };
+    fn every_flow_of_a_block_has_ports_of_its_own_and_is_in_one_section() {
+        let block = Block { port: NEW_PORT, first: 19_999, count: 10_002 };
         let ports: HashSet<Ports> = (0..block.count).map(|place| block.ports(place)).collect();
-        assert_eq!(ports.len(), 25_002);
-        assert_eq!(block.destinations(), [20_001, 20_002, 20_003]);
-        assert!(ports.iter().all(|ports| block.destinations().contains(&ports.destination)));
+        assert_eq!(ports.len(), 10_002);
+        let sections = block.sections(2);
+        let shape: Vec<_> = sections.iter().map(|s| (s.lane, s.destination, s.places.clone())).collect();
+        assert_eq!(shape, [(1, 20_001, 0..1), (0, 20_002, 1..10_001), (1, 20_003, 10_001..10_002)]);
+        for section in sections {
+            assert!(section.places.clone().all(|place| block.ports(place).destination == section.destination));
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::arguments::New;
 use crate::shared::Shared;
-use crate::udp::flow::Block;
+use crate::udp::flow::{Block, Section};
 use crate::udp::messages::BATCH;
 use crate::udp::pace::{Pace, rest};
 use crate::udp::sender::Sender;
@@ -25,11 +25,11 @@ pub fn ask(new: &New, shared: &Shared) -> Result<Value> {
             rest();
             continue;
         }
-        let places = fresh.take(most);
+        let (lane, places) = fresh.take(most);
         if places.is_empty() {
             break;
         }
-        sent += sender.send(&block, &places, false)? as u64;
+        sent += sender.send(&block, lane, &places, false)? as u64;
     }
     let seconds = start.elapsed().as_secs_f64();
     let received = shared.settle(0);
@@ -40,32 +40,28 @@ pub fn ask(new: &New, shared: &Shared) -> Result<Value> {
     }))
 }
 
-/// The places of a block, each once, a batch from one lane after the other.
+/// The places of a block, each once, a batch from one section after the other.
 pub struct Fresh {
-    /// Of each lane: the next place.
-    next: Vec<u32>,
-    count: u32,
-    lane: usize,
+    sections: Vec<Section>,
+    turn: usize,
 }
 
 impl Fresh {
-    pub fn new(block: &Block, lanes: u32) -> Self {
-        Self { next: (0..lanes).collect(), count: block.count, lane: 0 }
+    pub fn new(block: &Block, lanes: usize) -> Self {
+        Self { sections: block.sections(lanes), turn: 0 }
     }
 
-    /// Up to `most` places of one lane; none at the end.
-    pub fn take(&mut self, most: usize) -> Vec<u32> {
-        let lanes = self.next.len();
-        for _ in 0..lanes {
-            self.lane = (self.lane + 1) % lanes;
-            let next = &mut self.next[self.lane];
-            let places: Vec<u32> = (*next..self.count).step_by(lanes).take(most).collect();
-            if let Some(last) = places.last() {
-                *next = last + lanes as u32;
-                return places;
+    /// A lane, and up to `most` places of it; none at the end.
+    pub fn take(&mut self, most: usize) -> (usize, Vec<u32>) {
+        for _ in 0..self.sections.len() {
+            self.turn = (self.turn + 1) % self.sections.len();
+            let Section { lane, places, .. } = &mut self.sections[self.turn];
+            let taken: Vec<u32> = places.by_ref().take(most).collect();
+            if !taken.is_empty() {
+                return (*lane, taken);
             }
         }
-        Vec::new()
+        (0, Vec::new())
     }
 }
 
@@ -75,12 +71,10 @@ mod tests {
 
     #[test]
     fn each_flow_is_new_once() {
-        let block = Block { port: 1, first: 0, count: 1001 };
+        let block = Block { port: 1, first: 9_500, count: 1001 };
         let mut fresh = Fresh::new(&block, 4);
-        let mut all: Vec<u32> = std::iter::from_fn(|| Some(fresh.take(BATCH)).filter(|places| !places.is_empty()))
-            .inspect(|places| assert!(places.iter().all(|place| place % 4 == places[0] % 4)))
-            .flatten()
-            .collect();
+        let next = || Some(fresh.take(BATCH).1).filter(|places| !places.is_empty());
+        let mut all: Vec<u32> = std::iter::from_fn(next).flatten().collect();
         all.sort_unstable();
         assert_eq!(all, (0..1001).collect::<Vec<u32>>());
     }

@@ -22,7 +22,7 @@ pub fn ask(overload: &Overload, time: Time, shared: &Shared) -> Result<Value> {
     let [old, new] = overload.blocks();
     establish(&mut sender, lanes, &old, Duration::from_secs(10))?;
     let before = shared.settle(ESTABLISHED);
-    let (mut draw, mut fresh) = (Draw::new(old.count, sender.lanes()), Fresh::new(&new, sender.lanes()));
+    let (mut draw, mut fresh) = (Draw::new(&old, sender.lanes()), Fresh::new(&new, sender.lanes()));
     let start = Instant::now();
     let mut old_pace = Pace::new(overload.established_rate, start);
     let mut new_pace = Pace::new(overload.new.rate.unwrap_or(u32::MAX), start);
@@ -34,8 +34,9 @@ pub fn ask(overload: &Overload, time: Time, shared: &Shared) -> Result<Value> {
             rest();
             continue;
         }
-        old_sent += sender.send(&old, &draw.next()[..old_due], false)? as u64;
-        new_sent += sender.send(&new, &fresh.take(new_due), false)? as u64;
+        let ((lane, places), (fresh_lane, fresh_places)) = (draw.next(), fresh.take(new_due));
+        old_sent += sender.send(&old, lane, &places[..old_due], false)? as u64;
+        new_sent += sender.send(&new, fresh_lane, &fresh_places, false)? as u64;
     }
     let seconds = start.elapsed().as_secs_f64();
     let old_received = shared.settle(ESTABLISHED) - before;

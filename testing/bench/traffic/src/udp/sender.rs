@@ -17,7 +17,7 @@ struct Lane {
     frames: [Frame; BATCH],
 }
 
-/// Sends the frames of flows. Flow `n` goes by lane `n % lanes`.
+/// Sends the frames of flows.
 pub struct Sender(Vec<Lane>);
 
 impl Sender {
@@ -32,18 +32,19 @@ impl Sender {
         lanes.iter().map(open).collect::<Result<_>>().map(Self)
     }
 
-    pub fn lanes(&self) -> u32 {
-        self.0.len() as u32
+    pub fn lanes(&self) -> usize {
+        self.0.len()
     }
 
-    /// Sends one frame for each of up to [`BATCH`] places of the block, which all belong to one lane; `ask_echo`: with
-    /// the wish to see it come back. How many the kernel took.
+    /// Sends one frame by a lane for each of up to [`BATCH`] places of the block; `ask_echo`: with the wish to see it come
+    /// back. How many the kernel took.
     ///
     /// # Errors
     /// The kernel refuses for other reasons than lack of room.
-    pub fn send(&mut self, block: &Block, places: &[u32], ask_echo: bool) -> Result<usize> {
-        let Some(first) = places.first() else { return Ok(0) };
-        let lane = (first % self.lanes()) as usize;
+    pub fn send(&mut self, block: &Block, lane: usize, places: &[u32], ask_echo: bool) -> Result<usize> {
+        if places.is_empty() {
+            return Ok(0);
+        }
         let Lane { socket, frames } = &mut self.0[lane];
         for (frame, place) in frames.iter_mut().zip(places) {
             frame.set_ports(block.ports(*place));
@@ -92,17 +93,17 @@ pub fn establish(sender: &mut Sender, lanes: &[LaneName], block: &Block, within:
         lanes.iter().map(|lane| packet_socket(&lane.interface, ETH_P_IP)).collect::<Result<_>>()?;
     let deadline = Instant::now() + within;
     let mut is_answered = vec![false; block.count as usize];
-    let mut open: Vec<u32> = (0..block.count).collect();
+    let mut open = open_places(block, lanes.len(), &is_answered);
     let mut received = Received::new();
     while !open.is_empty() && Instant::now() < deadline {
         for asked in open.chunks(ASKED_AT_ONCE) {
             ask(sender, block, asked)?;
-            listen(&ears, &mut received, &mut is_answered, asked)?;
+            listen(&ears, &mut received, &mut is_answered, asked.len())?;
             if Instant::now() > deadline {
                 break;
             }
         }
-        open.retain(|place| !is_answered[*place as usize]);
+        open = open_places(block, lanes.len(), &is_answered);
     }
     let answered = block.count - open.len() as u32;
     if answered == 0 {
@@ -111,20 +112,28 @@ pub fn establish(sender: &mut Sender, lanes: &[LaneName], block: &Block, within:
     Ok(answered)
 }
 
-fn ask(sender: &mut Sender, block: &Block, asked: &[u32]) -> Result<()> {
+/// (lane, place) of what is not answered yet, one of each section after the other.
+fn open_places(block: &Block, lanes: usize, is_answered: &[bool]) -> Vec<(usize, u32)> {
+    let sections = block.sections(lanes);
+    let longest = sections.iter().map(|section| section.places.len()).max().unwrap_or(0);
+    let nth = |n: usize| sections.iter().filter_map(move |s| Some((s.lane, s.places.clone().nth(n)?)));
+    (0..longest).flat_map(nth).filter(|(_, place)| !is_answered[*place as usize]).collect()
+}
+
+fn ask(sender: &mut Sender, block: &Block, asked: &[(usize, u32)]) -> Result<()> {
     for lane in 0..sender.lanes() {
-        let of_lane: Vec<u32> = asked.iter().copied().filter(|place| place % sender.lanes() == lane).collect();
+        let of_lane: Vec<u32> = asked.iter().filter(|(of, _)| *of == lane).map(|(_, place)| *place).collect();
         for places in of_lane.chunks(BATCH) {
-            sender.send(block, places, true)?;
+            sender.send(block, lane, places, true)?;
         }
     }
     Ok(())
 }
 
-/// Notes answers until all have come that were asked for, or patience ends.
-fn listen(ears: &[OwnedFd], received: &mut Received<128>, is_answered: &mut [bool], asked: &[u32]) -> Result<()> {
+/// Notes answers until as many have come as were asked for, or patience ends.
+fn listen(ears: &[OwnedFd], received: &mut Received<128>, is_answered: &mut [bool], asked: usize) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
-    let mut missing = asked.iter().filter(|place| !is_answered[**place as usize]).count();
+    let mut missing = asked;
     while missing > 0 && Instant::now() < deadline {
         let mut has_heard = false;
         for ear in ears {

@@ -3,11 +3,12 @@
 use crate::shared::Shared;
 use crate::udp::flow::Block;
 use crate::udp::frame::{ECHO, PAYLOAD_BYTES};
+use crate::udp::lane::LaneName;
 use crate::udp::messages::Received;
 use anyhow::{Context, Result, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 
 /// Holds what arrives while this process waits for a CPU, so that a lost packet is one that the path has lost.
@@ -22,11 +23,13 @@ struct Listener {
 ///
 /// # Errors
 /// The ports are taken.
-pub fn serve(blocks: &[Block], shared: &Shared) -> Result<()> {
+pub fn serve(blocks: &[Block], lanes: &[LaneName], shared: &Shared) -> Result<()> {
     let mut listeners = Vec::new();
     for (counter, block) in blocks.iter().enumerate() {
-        for port in block.destinations() {
-            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).with_context(|| format!("listen at {port}"))?;
+        for section in block.sections(lanes.len()) {
+            // At the lane's own address, so that the echo comes from there.
+            let at = SocketAddr::from((lanes[section.lane].destination, section.destination));
+            let socket = UdpSocket::bind(at).with_context(|| format!("listen at {at}"))?;
             setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BYTES).context("receive buffer")?;
             listeners.push(Listener { socket, counter });
         }

@@ -1,0 +1,166 @@
+"""What is measured of a path: each function returns {metric: number}."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+# Title, unit, which is better; in the order of the table.
+METRICS = {
+    "tcp_1": ("TCP, 1 stream", "Gb/s", "higher"),
+    "tcp_4": ("TCP, 4 streams", "Gb/s", "higher"),
+    "tcp_1_nogso": ("1 stream, no GSO", "Gb/s", "higher"),
+    "tcp_4_nogso": ("4 streams, no GSO", "Gb/s", "higher"),
+    "cpu_1": ("CPU, 1 stream", "ms/Gb", "lower"),
+    "cpu_1_nogso": ("CPU, no GSO", "ms/Gb", "lower"),
+    "rr_p50": ("request p50, one CPU", "µs", "lower"),
+    "rr_p99": ("request p99, one CPU", "µs", "lower"),
+    "rr_cross_p50": ("request p50, two CPUs", "µs", "lower"),
+    "rr_cross_p99": ("request p99, two CPUs", "µs", "lower"),
+    "connect_1": ("connects, 1 thread", "1/s", "higher"),
+    "connect_4": ("connects, 4 threads", "1/s", "higher"),
+    "pps_1": ("64 B, 1 flow", "1/s", "higher"),
+    "pps_1k": ("64 B, 1k flows", "1/s", "higher"),
+    "pps_100k": ("64 B, 100k flows", "1/s", "higher"),
+    "new_flows": ("new UDP flows", "1/s", "higher"),
+    "new_lost": ("of them lost", "%", "lower"),
+    "overload_new": ("new flows at twice that", "1/s", "higher"),
+    "overload_lost": ("established packets lost", "1", "lower"),
+    "first_added_p50": ("first packet takes longer, p50", "µs", "lower"),
+    "first_added_p99": ("the same, p99", "µs", "lower"),
+    "flow_bytes": ("kernel memory of a flow", "B", "lower"),
+    "flow_process_bytes": ("process memory of a flow", "B", "lower"),
+}
+# So many connections can be tracked by every path for as long as a path's next turn is away.
+NEW_FLOWS = 40_000
+MANY_FLOWS = 100_000
+
+
+@dataclass
+class Meter:
+    """Runs gp-bench-traffic. Ports and flow numbers go up, so no run meets what another left in tables."""
+
+    traffic: str
+    seconds: float
+    many_flows: int = MANY_FLOWS
+    new_flows: int = NEW_FLOWS
+    realtime: int = 10
+    port: int = 40_000
+    first_flow: int = 0
+
+    def run(self, path, *mode, cpus=None, seconds=None):
+        command = [self.traffic, "--to", path.to, "--seconds", str(seconds or self.seconds)]
+        command += ["--realtime", str(self.realtime)] if self.realtime else []
+        for side, netns in (("client", path.client), ("server", path.server)):
+            command += [f"--{side}", netns.file] if netns else []
+        for side, cpu in zip(("client", "server"), cpus or ()):
+            command += [f"--{side}-cpu", str(cpu)]
+        done = subprocess.run([*command, *map(str, mode)], capture_output=True, text=True, timeout=300)
+        if done.returncode != 0:
+            raise RuntimeError(f"{path.name}: {' '.join(map(str, mode))}: {done.stderr.strip()}")
+        return json.loads(done.stdout)
+
+    def fresh_ports(self, count):
+        """Destination ports that no connection of this run has had."""
+        self.port = 40_000 if self.port + count > 60_000 else self.port + count
+        return self.port
+
+    def fresh_flows(self):
+        first = self.first_flow
+        self.first_flow += -(-self.new_flows // 10_000) * 10_000
+        return first
+
+    def bulk(self, path):
+        answer = {}
+        for is_on, suffix in ((True, ""), (False, "_nogso")):
+            path.offload(is_on)
+            try:
+                for streams in (1, 4):
+                    got = self.run(path, "bulk", "--streams", streams, "--port", self.fresh_ports(1))
+                    answer[f"tcp_{streams}{suffix}"] = got["gigabits_per_second"]
+                    if streams == 1:
+                        answer[f"cpu_1{suffix}"] = got["cpu_ms_per_gigabit"]
+            finally:
+                path.offload(True)
+        return answer
+
+    def requests(self, path):
+        answer = {}
+        for cpus, name in (((0, 0), "rr"), ((0, 1), "rr_cross")):
+            got = self.run(path, "request", "--port", self.fresh_ports(1), cpus=cpus)["spread"]
+            answer |= {f"{name}_p50": got["p50_us"], f"{name}_p99": got["p99_us"]}
+        return answer
+
+    def connects(self, path):
+        one = self.run(path, "connect", "--threads", 1, "--port", self.fresh_ports(1), cpus=(0, 0))
+        four = self.run(path, "connect", "--threads", 4, "--port", self.fresh_ports(4))
+        return {"connect_1": one["connections_per_second"], "connect_4": four["connections_per_second"]}
+
+    def packets(self, path, flows):
+        lanes = self.lanes(path)
+        return self.run(path, "established", "--flows", flows, *lanes, cpus=(0, 1))["packets_per_second"]
+
+    def established(self, path):
+        return {
+            "pps_1": self.packets(path, 1),
+            "pps_1k": self.packets(path, 1000),
+            "pps_100k": self.packets(path, self.many_flows),
+        }
+
+    def new(self, path, rate=None):
+        rate = ["--rate", rate] if rate else []
+        options = ["--first-flow", self.fresh_flows(), "--count", self.new_flows, *rate, *self.lanes(path)]
+        return self.run(path, "new", *options, cpus=(0, 1))
+
+    def new_and_overload(self, path):
+        flood = self.new(path)
+        rate = flood["flows_per_second"]
+        options = ["--first-flow", self.fresh_flows(), "--count", self.new_flows, "--rate", max(1000, int(2 * rate))]
+        seconds = min(self.seconds, self.new_flows / max(2 * rate, 1000))
+        over = self.run(path, "overload", *options, *self.lanes(path), cpus=(0, 1), seconds=seconds)
+        return {
+            "new_flows": rate,
+            "new_lost": 100 * flood["lost"] / self.new_flows,
+            "overload_new": over["new_per_second"],
+            "overload_lost": over["established_lost"],
+        }
+
+    def first(self, path):
+        added = self.run(path, "first", "--count", 300, "--port", self.fresh_ports(1), cpus=(0, 1))["added"]
+        return {"first_added_p50": added["p50_us"], "first_added_p99": added["p99_us"]} if added else {}
+
+    def memory(self, path):
+        """Kernel and process memory that the first many flows take; later rounds meet flows that are there already."""
+        if not path.has_state:
+            return {}
+        self.packets(path, 1)
+        kernel, process = kernel_bytes(), path.state_bytes()
+        self.packets(path, self.many_flows)
+        kernel, process = kernel_bytes() - kernel, path.state_bytes() - process
+        return {"flow_bytes": kernel / self.many_flows, "flow_process_bytes": process / self.many_flows}
+
+    def lanes(self, path):
+        return [word for lane in path.lanes for word in ("--lane", lane)]
+
+    # Connections first: what is established after them stays in the tables for a while, and tables have an end.
+    JOBS = ("bulk", "requests", "connects", "first", "established", "new_and_overload")
+
+    def few_packets(self, path):
+        return {"pps_1": self.packets(path, 1)}
+
+    def measure(self, path, jobs, say):
+        """One turn of a path. A job that fails costs its own figures and no others: the table shows what is missing."""
+        answer = {}
+        for job in jobs:
+            try:
+                answer |= getattr(self, job)(path)
+            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                say(f"{path.name}, {job}: {error}")
+        return answer
+
+
+def kernel_bytes():
+    """Memory that the kernel has taken for its own objects (proc(5), meminfo). Elements of BPF maps are among them."""
+    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    kib = lambda name: int(fields[name].split()[0])  # noqa: E731
+    return 1024 * (kib("Slab") + kib("Percpu") + kib("PageTables") + kib("KernelStack") + kib("VmallocUsed"))

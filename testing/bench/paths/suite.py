@@ -1,0 +1,147 @@
+"""The suite of the data paths: Groundplane beside what Linux offers, in one run."""
+
+import time
+
+import results
+
+from . import growth, groundplane, linux
+from .metrics import METRICS, Meter
+
+NAME = "paths"
+BASE = "raw"
+ROUNDS, QUICK_ROUNDS = 5, 3
+SECONDS, QUICK_SECONDS = 1.0, 0.3
+RULES, QUICK_RULES = 10_000, 2_000
+ENIS, QUICK_ENIS = 1_000, 100
+
+GROWTH_METRICS = {
+    "eni_kib": ("kernel memory of a live ENI", "KiB", "lower"),
+    "eni_process_kib": ("process memory of a live ENI", "KiB", "lower"),
+}
+LINUX = {path.name: path for path in linux.PATHS}
+GROUNDPLANE = {path.name: path for path in (groundplane.SameHost, groundplane.Translated)}
+GROWTH = "growth"
+SUBJECTS = [*LINUX, *GROUNDPLANE, GROWTH]
+
+
+class Stage:
+    """All paths of a run: made before the first round, removed after the last."""
+
+    def __init__(self, options, realtime):
+        self.options, self.paths, self.growth, self.hosts = options, [], [], []
+        self.realtime = realtime
+        unknown = set(options.only or ()) - set(SUBJECTS)
+        if unknown:
+            raise SystemExit(f"no path is called {', '.join(sorted(unknown))}; there are {', '.join(SUBJECTS)}")
+        self.wanted = options.only or SUBJECTS
+
+    def __enter__(self):
+        try:
+            self.make()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def make(self):
+        for name, path in LINUX.items():
+            if name in self.wanted:
+                self.options.say(f"making {path.title}")
+                self.paths.append(path())
+        if not set(self.wanted) & {*GROUNDPLANE, GROWTH}:
+            return
+        host = groundplane.Host()
+        self.hosts.append(host)
+        for name, path in GROUNDPLANE.items():
+            # What grows is compared with the small world.
+            if name in self.wanted or (GROWTH in self.wanted and path is groundplane.SameHost):
+                self.options.say(f"making {path.title}")
+                self.paths.append(path(host))
+        if GROWTH in self.wanted:
+            self.make_growth(host)
+        for each in {path.host.pid: path.host for path in [*self.paths, *self.growth] if hasattr(path, "host")}.values():
+            if self.realtime:
+                each.prioritise(self.realtime)
+
+    def make_growth(self, host):
+        quick = self.options.quick
+        rules = QUICK_RULES if quick else RULES
+        self.options.say(f"making a VPC with {rules} rules")
+        self.growth.append(growth.ManyRules(host, rules))
+        enis = QUICK_ENIS if quick else ENIS
+        self.options.say(f"making {enis} live ENIs")
+        self.growth.append(growth.ManyEnis(enis, self.options.say))
+
+    def __exit__(self, *_):
+        for path in [*self.paths, *self.growth]:
+            path.close()
+        for host in self.hosts:
+            host.down()
+
+
+def run(options):
+    quick = options.quick
+    rounds = options.rounds or (QUICK_ROUNDS if quick else ROUNDS)
+    meter = Meter(str(options.binaries / "gp-bench-traffic"), QUICK_SECONDS if quick else SECONDS)
+    machine = results.machine()
+    began = time.monotonic()
+    with Stage(options, meter.realtime) as stage:
+        paths = {path.name: path for path in [*stage.paths, *stage.growth]}
+        memory = {path.name: meter.memory(path) for path in stage.paths}
+        memory |= {path.name: path.memory for path in stage.growth if hasattr(path, "memory")}
+        grown = {path.name for path in stage.growth}
+        done = []
+        for number, order in enumerate(results.orders(list(paths), rounds), start=1):
+            samples = {}
+            for name in order:
+                options.say(f"round {number} of {rounds}: {paths[name].title}")
+                jobs = ("few_packets", "new_and_overload") if name in grown else meter.JOBS
+                samples[name] = meter.measure(paths[name], jobs, options.say)
+            if number == 1:
+                samples = {name: {**row, **memory.get(name, {})} for name, row in samples.items()}
+            done.append({"order": order, "samples": samples})
+        drops = {f"drops of {path.name}": path.host.drops() for path in paths.values() if hasattr(path, "host")}
+    titles = {**METRICS, **GROWTH_METRICS}
+    result = {
+        "suite": NAME,
+        "machine": machine,
+        "settings": {"quick": quick, "rounds": rounds, "seconds": meter.seconds, "minutes": round((time.monotonic() - began) / 60, 1)},
+        "subjects": {name: path.title for name, path in paths.items()},
+        "metrics": {name: {"title": title, "unit": unit, "better": better} for name, (title, unit, better) in titles.items()},
+        "rounds": done,
+        "drops": drops,
+        "notes": notes(meter, quick),
+    }
+    result["table"] = results.tabulate(result, BASE)
+    return result
+
+
+def notes(meter, quick):
+    said = [
+        "Both ends of every path are namespaces of this machine: figures are the cost of the whole path, both TCP stacks included.",
+        f"MTU {groundplane.MTU} everywhere. Groundplane's instances are {groundplane.INSTANCE_TYPE}, with {groundplane.ENIS} ENIs each, "
+        "since one ENI tracks 65,536 connections at most; one flow goes by one ENI.",
+        f"New flows: {meter.new_flows:,} in one flood, then at twice the delivered rate beside 10,000 packets/s of 100 established flows.",
+    ]
+    if meter.realtime:
+        said.append("What sends and receives, and Groundplane's own process, run under SCHED_RR.")
+    if quick:
+        said.append(f"--quick: {QUICK_SECONDS} s a sample, {QUICK_ROUNDS} rounds: judge gates by the full run.")
+    return said
+
+
+def table(result):
+    metrics = [name for name in result["metrics"] if any(name in row for row in result["table"].values())]
+    subjects = [name for name in result["subjects"] if name in result["table"]]
+    heading = ["", *subjects]
+    rows = []
+    for name in metrics:
+        facts = result["metrics"][name]
+        cells = [results.cell(result["table"][subject].get(name)) for subject in subjects]
+        rows.append([f"{facts['title']}, {facts['unit']}", *cells])
+    # Too wide for a page at once: the subjects in portions.
+    portions = [list(range(1, len(heading)))[at : at + 4] for at in range(0, len(subjects), 4)]
+    grids = [results.grid([[row[0], *(row[column] for column in portion)] for row in [heading, *rows]]) for portion in portions]
+    legend = "\n".join(f"  {name:<16} {title}" for name, title in result["subjects"].items())
+    explained = "median [min-max] ×ratio to raw, the median of the ratios within each round"
+    return "\n\n".join([legend, explained, *grids])
