@@ -7,7 +7,7 @@ die() { printf '\033[31m%s\033[0m\n' "$*" >&2; exit 1; }
 
 BASE_PACKAGES="clang gcc g++ libc6-dev iproute2 curl ca-certificates python3 python3-venv procps util-linux iputils-ping"
 TEST_PACKAGES="iperf3 tcpdump netcat-openbsd e2fsprogs qemu-system-x86 nftables traceroute tinyproxy-bin"
-BENCH_PACKAGES="ethtool nftables traceroute tinyproxy-bin"
+BENCH_PACKAGES="ethtool nftables"
 
 require_root() {
     [ "$(id -u)" = 0 ] || die "Groundplane makes namespaces and loads BPF programs: run this as root (sudo $0)."
