@@ -5,12 +5,15 @@ import statistics
 import matplotlib
 
 matplotlib.use("svg")
+# Letters stay letters: small files, and text that can be searched.
+matplotlib.rcParams["svg.fonttype"] = "none"
 import matplotlib.pyplot as plt  # noqa: E402
 
 import results  # noqa: E402
 
 # Groundplane's own paths stand out; what they are compared with does not.
 OWN, OTHER, BASE = "#d9480f", "#8da2b5", "#495057"
+LINUX = ("raw", "redirect", "bridge", "nft", "nft-10k", "masquerade", "vxlan")
 
 
 def draw(result, base, metrics, file):
@@ -34,17 +37,23 @@ def draw(result, base, metrics, file):
 def panel(axis, result, base, metric, subjects):
     axis.set_visible(True)
     facts = result["metrics"][metric]
-    for row, subject in enumerate(reversed(subjects)):
-        ratios = results.paired(result, (subject, metric), (base, metric))
-        if not ratios:
-            continue
-        middle = statistics.median(ratios)
-        colour = BASE if subject == base else OWN if subject.startswith("groundplane") else OTHER
-        axis.barh(row, middle, color=colour, height=0.7)
-        axis.plot([min(ratios), max(ratios)], [row, row], color="black", linewidth=0.8)
-        absolute = results.number(result["table"][subject][metric]["median"])
-        axis.text(0.01, row, f" {middle:.2f}  ({absolute})", va="center", fontsize=7, color="white")
+    ratios = {subject: results.paired(result, (subject, metric), (base, metric)) for subject in reversed(subjects)}
+    ratios = {subject: values for subject, values in ratios.items() if values}
+    longest = max(max(values) for values in ratios.values())
+    for row, (subject, values) in enumerate(ratios.items()):
+        middle = statistics.median(values)
+        axis.barh(row, middle, color=colour(subject, base), height=0.7)
+        axis.plot([min(values), max(values)], [row, row], color="black", linewidth=0.8)
+        label = f"{middle:.2f}  ({results.number(result['table'][subject][metric]['median'])})"
+        # Inside the bar where it has room.
+        fits = middle > 0.4 * longest
+        at, shade = (0.01 * longest, "white") if fits else (max(values) + 0.02 * longest, "black")
+        axis.text(at, row, label, va="center", fontsize=7, color=shade)
     axis.axvline(1, color="black", linewidth=0.6, linestyle=":")
-    axis.set_yticks(range(len(subjects)), list(reversed(subjects)), fontsize=8)
+    axis.set_yticks(range(len(ratios)), list(ratios), fontsize=8)
     axis.tick_params(axis="x", labelsize=7)
     axis.set_title(f"{facts['title']}, {facts['unit']} ({facts['better']} is better)", fontsize=9)
+
+
+def colour(subject, base):
+    return BASE if subject == base else OTHER if subject in LINUX else OWN

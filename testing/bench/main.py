@@ -14,6 +14,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import gates  # noqa: E402
 import results  # noqa: E402
+import specification  # noqa: E402
 
 SUITES = ("paths", "control")
 CHARTED = {"paths": ("raw", ["tcp_1", "tcp_4", "tcp_1_nogso", "rr_p50", "rr_p99", "connect_1", "connect_4", "pps_1", "pps_1k", "pps_100k", "new_flows", "cpu_1_nogso"])}  # fmt: skip
@@ -23,6 +24,7 @@ def arguments():
     parser = argparse.ArgumentParser(prog="./bench", description="Benchmarks beside what a user would use instead.")
     parser.add_argument("--quick", action="store_true", help="about five minutes: shorter samples, fewer rounds, smaller worlds")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a gate is missed")
+    parser.add_argument("--record", action="store_true", help="write the gates with their values into SPECIFICATION.md")
     parser.add_argument("--suite", action="append", choices=available(), help="only this one; may be repeated")
     parser.add_argument("--only", type=lambda text: text.split(","), help="only these subjects of a suite, by commas")
     parser.add_argument("--rounds", type=int, help="instead of the suite's own number")
@@ -53,6 +55,8 @@ def main():
     print(", ".join(f"{len(those)} {verdict.lower()}" for verdict, those in counted.items()) + ".")
     # What could not be measured is not met, unless it was left out by --only.
     missed = counted[gates.MISSED] + ([] if options.only else counted[gates.NOT_MEASURED])
+    if options.record:
+        specification.record(ROOT / "SPECIFICATION.md", measured, judgements)
     if options.check and missed:
         for judgement in missed:
             gate = judgement.gate
