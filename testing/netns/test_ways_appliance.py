@@ -4,9 +4,10 @@ Source: VPC user guide, "Gateway route tables", "Middlebox routing", "Private NA
 """
 
 import contextlib
+import re
 
 import pytest
-from internet import DEEP, WEB, Network, capture, guest_python, route, seen_by, sh, why
+from internet import DEEP, WEB, WEB6, Network, capture, guest_python, route, seen_by, sh, why
 from loops import after, loop
 from test_packets import ping, wait_for
 
@@ -105,6 +106,31 @@ def test_an_edge_table_acts_on_running_flows_within_the_call(world):
         moment, _ = after(world.ec2.describe_route_tables)
         datagrams.expect_answers(moment, world.address)
     world.groundplane.exec(world.appliance, "sysctl", "-w", *FORWARD.split()[3:])
+
+
+def test_an_edge_table_and_its_appliance_work_for_ipv6_too(world):
+    front6, _ = world.subnet(11, ("::/0", world.igw))
+    appliance = world.run(front6, "10.0.11.10", ipv6=True)
+    world.groundplane.exec(appliance, "sysctl", "-w", "net.ipv6.conf.all.forwarding=1")
+    eni = world.router(appliance)
+    back6, _ = world.subnet(12, ("::/0", eni))
+    server = world.run(back6, "10.0.12.10", ipv6=True)
+    own, between = world.ipv6_of(server), world.ipv6_of(appliance)
+    described = world.ec2.describe_subnets(SubnetIds=[back6])["Subnets"][0]
+    table = world.ec2.create_route_table(VpcId=world.vpc)["RouteTable"]["RouteTableId"]
+    block = described["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"]
+    world.ec2.create_route(RouteTableId=table, **route(block, eni))
+    association = world.ec2.associate_route_table(RouteTableId=table, GatewayId=world.igw)["AssociationId"]
+    try:
+        assert seen_by(world.groundplane, server, WEB6)[0] == own
+        assert why(world.groundplane, server, WEB6) == (True, None)
+        traced = sh("traceroute", "-n", "-q1", "-w2", "-I", own, namespace=world.internet.web)
+        assert re.findall(r"^ *\d+  (\S+)", traced, re.M)[2:] == [between, own]
+        traced = world.groundplane.exec(server, "traceroute", "-n", "-q1", "-w2", "-I", WEB6).stdout
+        assert re.findall(r"^ *\d+  (\S+)", traced, re.M)[0] == between
+    finally:
+        world.ec2.disassociate_route_table(AssociationId=association)
+        world.ec2.delete_route_table(RouteTableId=table)
 
 
 def test_routes_more_specific_than_local_lead_between_subnets_by_a_middlebox(world):

@@ -7,7 +7,7 @@ import ipaddress
 
 import pytest
 from conftest import REGION
-from internet import DEEP, WEB, WEB6, capture, download, guest_python, seen_by, sh, why
+from internet import DEEP, WEB, WEB6, Network, capture, download, guest_python, seen_by, sh, why
 from test_packets import ping
 from test_ways_path import STREAM
 
@@ -113,6 +113,21 @@ def test_nat64_to_private_ipv4_addresses_works_where_a_route_leads(ways, only6):
     _, instance = only6
     assert ping(ways.account, instance, nat64("10.0.1.20"), 2)
     assert why(ways.groundplane, instance, nat64("10.0.1.20"), "icmp") == (True, None)
+
+
+def test_two_vpcs_of_a_region_reach_each_other_by_ipv6_but_not_behind_an_egress_only_gateway(ways):
+    other = Network(ways.groundplane.account())
+    subnet, _ = other.subnet(1, ("::/0", other.igw))
+    # The same private block, too: nothing of IPv4 is in the way.
+    instance = other.run(subnet, "10.0.1.10", ipv6=True)
+    theirs = other.ipv6_of(instance)
+    for client in (ways.igw_client, ways.nat_client):
+        assert ping(ways.account, client, theirs, 2)
+        assert why(ways.groundplane, client, theirs, "icmp") == (True, None)
+    assert ping(other.account, instance, ways.ipv6_of(ways.igw_client), 2)
+    assert not ping(other.account, instance, ways.ipv6_of(ways.nat_client))
+    assert why(ways.groundplane, instance, ways.ipv6_of(ways.nat_client), "icmp") == (False, "egress-only")
+    other.account.reset()
 
 
 def test_a_dual_stack_instance_is_reached_by_both(ways):
