@@ -110,21 +110,24 @@ def run(options):
         "metrics": {name: {"title": title, "unit": unit, "better": better} for name, (title, unit, better) in titles.items()},
         "rounds": done,
         "drops": drops,
-        "notes": notes(meter, quick),
+        "notes": notes(meter, quick, drops),
     }
     result["table"] = results.tabulate(result, BASE)
     return result
 
 
-def notes(meter, quick):
+def notes(meter, quick, drops):
     said = [
         "Both ends of every path are namespaces of this machine: figures are the cost of the whole path, both TCP stacks included.",
-        f"MTU {groundplane.MTU} everywhere. Groundplane's instances are {groundplane.INSTANCE_TYPE}, with {groundplane.ENIS} ENIs each, "
-        "since one ENI tracks 65,536 connections at most; one flow goes by one ENI.",
+        f"MTU {groundplane.MTU} everywhere. Groundplane's instances are {groundplane.INSTANCE_TYPE}, whose limits are in force; many flows go "
+        f"by {groundplane.ENIS} ENIs, since each has its budget of flows (10,000 new ones a second), one flow and all of TCP by one.",
         f"New flows: {meter.new_flows:,} in one flood, then at twice the delivered rate beside 10,000 packets/s of 100 established flows.",
     ]
+    limited = {reason: count for of_host in drops.values() for reason, count in of_host.items() if reason.startswith("bandwidth")}
+    if limited:
+        said.append(f"The instance type's bandwidth was met, so Groundplane's figures are too low: {limited}.")
     if meter.realtime:
-        said.append("What sends and receives, and Groundplane's own process, run under SCHED_RR.")
+        said.append("What sends and receives, Groundplane's slow path included, runs under SCHED_RR.")
     if quick:
         said.append(f"--quick: {QUICK_SECONDS} s a sample, {QUICK_ROUNDS} rounds: judge gates by the full run.")
     return said
