@@ -5,6 +5,7 @@ use crate::testing::{Host, Seen, UPLINK, ifindex};
 use gp_compile::Cause;
 use gp_trace::DropReason;
 use gp_wire::{FiveTuple, Packet, TcpFlags, Transport, icmp};
+use std::collections::HashSet;
 
 /// A public subnet with a web server and a NAT gateway, a private one with two clients.
 const EDGE: &str = "
@@ -129,6 +130,29 @@ fn at_the_port_limit_new_flows_are_refused_and_old_ones_live_on() {
     host.wait(11);
     host.engine.expire(host.now).unwrap();
     assert_eq!(host.send("c > 203.0.113.7 tcp 4003:80 syn").fate(), Fate::LeftRegion, "one has ended");
+}
+
+#[test]
+fn an_address_has_55_000_connections_to_one_destination_and_not_one_more() {
+    let mut host = edge();
+    let mut seen = HashSet::new();
+    let open =
+        |host: &mut Host, client: &str, port: u16| host.send(&format!("{client} > 203.0.113.7 tcp {port}:80 syn"));
+    for port in (1024..).take(27_500) {
+        for name in ["c", "d"] {
+            assert_eq!(open(&mut host, name, port).fate(), Fate::LeftRegion, "{name} {port}");
+            let tuple = only_sent(&host).1;
+            assert!(tuple.src_port >= 1024 && seen.insert(tuple), "{tuple} is given twice");
+        }
+    }
+    assert_eq!(seen.len(), 55_000);
+    let refused = Fate::Dropped(DropReason::NatPortExhausted);
+    assert_eq!(open(&mut host, "c", 40_000).fate(), refused);
+    assert_eq!(open(&mut host, "d", 40_000).fate(), refused);
+    assert_eq!(host.engine.nat_gateways()[&host.scenario.nat_gateway("g")].error_port_allocation, 2);
+    assert_eq!(host.send("c > 203.0.113.7 udp 40000:80").fate(), Fate::LeftRegion, "another protocol");
+    assert_eq!(host.send("c > 203.0.113.7 tcp 40000:81 syn").fate(), Fate::LeftRegion, "another port");
+    assert_eq!(host.send("c > 203.0.113.7 tcp 1024:80 ack").fate(), Fate::LeftRegion, "an old one");
 }
 
 #[test]
