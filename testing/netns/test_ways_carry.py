@@ -1,7 +1,8 @@
 """Every way out carries what people send: downloads, iperf3; with the addresses, TTL and MSS at both ends as on AWS.
 
-Source: VPC user guide, the pages on each gateway. No gateway of a VPC is a hop, so none takes from the TTL, and none
-changes the MSS: a guest with an MTU of 9,001 offers 8,961 and learns the path's MTU when it meets it.
+Source: VPC user guide, the pages on each gateway. No gateway of a VPC is a hop, so none takes from the TTL. Internet
+gateways leave the MSS alone: a guest with an MTU of 9,001 offers 8,961 and learns the path's MTU when it meets it. (On
+AWS a NAT gateway limits it to what its own MTU of 8,500 allows, which only shows in a capture; here it does not yet.)
 """
 
 import contextlib
@@ -90,7 +91,7 @@ def test_both_ends_see_the_addresses_ttl_and_mss_of_aws(ways, by):
     assert (came["src"], came["dst"], came["dport"]) == (way.seen, way.web, 7)
     assert int(port) == came["sport"]
     assert came["ttl"] == 64 - HOPS_TO_WEB - way.routers
-    assert came["mss"] == left["mss"], "no gateway changes it"
+    assert came["mss"] == left["mss"] or by == "NAT gateway"
     assert (answered["ttl"], answered["mss"]) == (64, 1500 - headers)
     assert (answer["src"], answer["dst"], answer["dport"]) == (way.web, own, left["sport"])
     assert (answer["ttl"], answer["mss"]) == (64 - HOPS_TO_WEB - way.routers, 1500 - headers)
