@@ -79,6 +79,15 @@ impl Kernel {
         Some(Run { verdict: run.verdict, bytes: out, ns_per_run: run.ns_per_run })
     }
 
+    /// Instructions of the program as the kernel has them after its own rewriting.
+    ///
+    /// # Panics
+    /// If the kernel refuses.
+    pub fn instructions(&self) -> u32 {
+        use std::os::fd::AsFd;
+        sys::program_bytes(self.program.as_fd()).expect("a program tells its length") / 8
+    }
+
     /// # Panics
     /// If the kernel refuses.
     pub fn set_flow(&self, key: &FlowKey, value: &FlowValue) {

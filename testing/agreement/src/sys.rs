@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 const MAP_UPDATE_ELEM: u32 = 2;
 const PROG_TEST_RUN: u32 = 10;
+const OBJ_GET_INFO_BY_FD: u32 = 15;
 
 /// `struct __sk_buff` of `<linux/bpf.h>`, as words.
 const SKB_WORDS: usize = 48;
@@ -38,6 +39,24 @@ struct TestRunAttr {
     ctx_out: u64,
 }
 
+#[repr(C)]
+struct InfoAttr {
+    fd: u32,
+    info_bytes: u32,
+    info: u64,
+}
+
+/// `struct bpf_prog_info` of `<linux/bpf.h>`, as far as it tells lengths; the kernel fills as much as it is given.
+#[repr(C)]
+#[derive(Default)]
+struct ProgramInfo {
+    kind: u32,
+    id: u32,
+    tag: [u8; 8],
+    jited_bytes: u32,
+    translated_bytes: u32,
+}
+
 pub(crate) fn is_root() -> bool {
     // SAFETY: geteuid has no arguments and can't fail.
     unsafe { libc::geteuid() == 0 }
@@ -56,6 +75,19 @@ unsafe fn bpf<T>(command: u32, attr: &mut T) -> io::Result<()> {
     // SAFETY: the attr is a live, initialised struct of the length told; the caller vouches for what it points to.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attr, size_of::<T>()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Bytes of a loaded program in the kernel's instruction set, eight to an instruction.
+pub(crate) fn program_bytes(program: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut info = ProgramInfo::default();
+    let mut attr = InfoAttr {
+        fd: program.as_raw_fd() as u32,
+        info_bytes: size_of::<ProgramInfo>() as u32,
+        info: (&raw mut info) as u64,
+    };
+    // SAFETY: the info is live and as long as told.
+    unsafe { bpf(OBJ_GET_INFO_BY_FD, &mut attr)? };
+    Ok(info.translated_bytes)
 }
 
 /// Writes an entry whatever it says.

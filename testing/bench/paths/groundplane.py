@@ -110,6 +110,8 @@ class Host:
         self.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)
 
     def down(self):
+        # A thousand instances take their time.
+        self.groundplane.command("down", "--purge", check=False, timeout=600)
         self.groundplane.down()
         self.folder.cleanup()
 
