@@ -126,16 +126,17 @@ class Stage:
 def run(stage, move, moves, pause=(0.2, 0.3)):
     """Moves the address `moves` times under the client's datagrams; the list of [`Move`]s."""
     # Moves and their pauses, on a machine that is busy with other work too.
-    seconds = 2 + moves * (pause[1] + 0.15)
+    seconds = 5 + moves * (pause[1] + 0.15)
     groundplane = stage.account.groundplane
     owners = [stage.a, stage.b]
     move(owners[0])
+    # From here on: on a busy machine it takes a while until all of them are ready.
+    deadline, made = now_ns() + int((seconds - 1.5) * 1e9), []
     servers = {i: groundplane.popen_exec(i, "python3", "-c", SERVER, i, str(seconds)) for i in owners}
     client = groundplane.popen_exec(stage.client, "python3", "-c", CLIENT, stage.address, str(seconds))
     for process in (*servers.values(), client):
         assert process.stdout.readline().strip() == "ready", process.stdout.read()
     time.sleep(0.5)
-    deadline, made = now_ns() + int((seconds - 1.5) * 1e9), []
     for turn in range(1, moves + 1):
         if now_ns() > deadline:
             break

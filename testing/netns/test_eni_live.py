@@ -22,13 +22,14 @@ while True:
         pass
 """
 
-# Asks a service address at 1 kHz for a time; prints who answered, in order and without repetitions, and the last one.
+# Asks a service address at 1 kHz for a time, on a busy machine until somebody answers; prints who did, in order and
+# without repetitions.
 ASK = """
 import socket, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.connect((sys.argv[1], 7)); s.setblocking(False)
 seen, n, end = [], 0, time.monotonic() + float(sys.argv[2])
-while time.monotonic() < end:
+while (now := time.monotonic()) < end or (not seen and now < end + 5):
     try: s.send(str(n).encode())
     except OSError: pass
     n += 1

@@ -32,12 +32,9 @@ fn remove_links(config: &AgentConfig) -> Result<(), AgentError> {
     // One that is not there holds none.
     let Ok(netns) = NetNs::open(&config.netns_pin()) else { return Ok(()) };
     let links = Links::open(&netns)?;
-    for link in links.list_links()? {
-        if link.alias.is_some_and(|alias| alias.parse::<EniId>().is_ok()) {
-            links.remove_link(&link.name)?;
-        }
-    }
-    Ok(())
+    let is_eni = |alias: &String| alias.parse::<EniId>().is_ok();
+    let plugged = links.list_links()?.into_iter().filter(|link| link.alias.as_ref().is_some_and(is_eni));
+    Ok(links.remove_links(&plugged.map(|link| link.ifindex).collect::<Vec<_>>())?)
 }
 
 fn end_instances(config: &AgentConfig) -> Result<(), AgentError> {

@@ -7,6 +7,7 @@ use gp_model::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// An instance with this tag set to `off` gets no policy routing: what its secondary ENIs are sent is answered by its
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub const POLICY_ROUTING_TAG: &str = "groundplane:policy-routing";
 /// Routing tables and metrics of an interface, by its number (amazon-ec2-net-utils: `rule_base`, `metric_base`).
 const TABLE_BASE: u32 = 10_000;
+/// All routing tables that an interface may have: there are fewer network cards than a hundred.
+pub const TABLES: RangeInclusive<u32> = TABLE_BASE..=TABLE_BASE + 9_999;
 const METRIC_BASE: u32 = 512;
 const METRIC_STEP: u32 = 10;
 /// Device indexes are free per network card, interface names are not.

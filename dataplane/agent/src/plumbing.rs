@@ -3,12 +3,14 @@
 use crate::eni_plan::{EniPlan, host_name};
 use crate::error::AgentError;
 use crate::guest::Seat;
-use gp_linux::{GuestAddress, GuestConfig, Links, NetNs, Tap, VethSpec, configure_guest};
+use gp_linux::{GuestAddress, GuestConfig, LinkRemover, Links, NetNs, Tap, VethSpec, configure_guest};
 use gp_maps::Fastpath;
 use gp_model::{EniId, InstanceId};
 use gp_slowpath::{Engine, Now, Output, Port, Uplink};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tracing::debug;
 
 /// MTU inside a VPC, in bytes (EC2 user guide, "Network MTU").
 pub const MTU: u16 = gp_services::VPC_MTU_BYTES;
@@ -18,6 +20,7 @@ pub const MTU: u16 = gp_services::VPC_MTU_BYTES;
 pub struct Plumbing {
     netns: NetNs,
     links: Links,
+    remover: LinkRemover,
     fastpath: Mutex<Fastpath>,
     engine: Arc<Engine>,
     /// Where each ENI was plugged last. An ENI may be plugged into its next instance before the last one has let it go:
@@ -29,8 +32,8 @@ impl Plumbing {
     /// # Errors
     /// The namespace can't be entered.
     pub fn new(netns: NetNs, fastpath: Fastpath, engine: Arc<Engine>) -> Result<Self, AgentError> {
-        let links = Links::open(&netns)?;
-        Ok(Self { netns, links, fastpath: Mutex::new(fastpath), engine, holders: Mutex::default() })
+        let (links, remover) = (Links::open(&netns)?, LinkRemover::open(&netns)?);
+        Ok(Self { netns, links, remover, fastpath: Mutex::new(fastpath), engine, holders: Mutex::default() })
     }
 
     /// The links of Groundplane's own namespace.
@@ -70,6 +73,7 @@ impl Plumbing {
     /// # Errors
     /// The kernel refuses.
     pub fn plug(&self, plan: &EniPlan, seat: &Seat) -> Result<(), AgentError> {
+        let started = Instant::now();
         self.holders().insert(plan.eni, plan.instance);
         match seat {
             Seat::Netns { netns, .. } => self.plug_veth(plan, netns, &plan.guest_name)?,
@@ -80,7 +84,9 @@ impl Plumbing {
             }
             Seat::Machine => self.plug_tap(plan)?,
         }
-        self.configure(plan, seat)
+        self.configure(plan, seat)?;
+        debug!(eni = %plan.eni, took_us = started.elapsed().as_micros(), "plugged");
+        Ok(())
     }
 
     /// The pair, with the program on its near end before a frame can leave its far one.
@@ -160,8 +166,8 @@ impl Plumbing {
         for &(address, prefix_len) in from.addresses.difference(&to.addresses) {
             gp_linux::remove_guest_address(netns, &from.guest_name, GuestAddress { address, prefix_len })?;
         }
-        if from.policy().is_some() && to.policy().is_none() {
-            gp_linux::remove_policy(netns, from.table_id())?;
+        if let (Some(table), None) = (from.policy(), to.policy()) {
+            gp_linux::remove_policy(netns, &table)?;
         }
         self.configure(to, seat)
     }
@@ -171,15 +177,24 @@ impl Plumbing {
     /// # Errors
     /// The kernel refuses.
     pub fn hot_unplug(&self, plan: &EniPlan, seat: &Seat) -> Result<(), AgentError> {
-        self.unplug_from(plan.eni, plan.instance)?;
-        match seat {
-            Seat::Netns { netns, is_configured: true } if plan.policy().is_some() => {
-                gp_linux::remove_policy(netns, plan.table_id())?;
-            }
-            Seat::Netns { .. } | Seat::Machine => {}
-            Seat::Tap { netns, .. } => drop(Links::open(netns)?.remove_link(&plan.guest_name)?),
+        let started = Instant::now();
+        self.silence(plan.eni, plan.instance);
+        if let (Seat::Netns { netns, is_configured: true }, Some(table)) = (seat, plan.policy()) {
+            gp_linux::remove_policy(netns, &table)?;
         }
+        self.unplug_from(plan.eni, plan.instance)?;
+        if let Seat::Tap { netns, .. } = seat {
+            LinkRemover::open(netns)?.remove(&plan.guest_name)?;
+        }
+        debug!(eni = %plan.eni, took_us = started.elapsed().as_micros(), "unplugged");
         Ok(())
+    }
+
+    /// Ends what the ENI sends and is sent, where it is still this instance's.
+    fn silence(&self, eni: EniId, instance: InstanceId) {
+        if self.holders().get(&eni) == Some(&instance) {
+            self.remove_ports(eni);
+        }
     }
 
     /// Takes the ENI away from an instance, if it is still plugged there.
@@ -196,14 +211,28 @@ impl Plumbing {
     /// The kernel refuses.
     pub fn unplug(&self, eni: EniId) -> Result<(), AgentError> {
         self.holders().remove(&eni);
+        self.remove_ports(eni);
+        self.remover.remove(&host_name(eni))?;
+        Ok(())
+    }
+
+    fn remove_ports(&self, eni: EniId) {
         let ports = self.engine.ports();
         let link = ports.iter().find(|port| port.eni == eni).map(|port| port.ifindex);
         // A trunk's branches share its link.
         for port in ports.iter().filter(|port| Some(port.ifindex) == link) {
             self.engine.remove_port(port.eni, Now::read());
         }
-        self.links.remove_link(&host_name(eni))?;
-        Ok(())
+    }
+
+    /// Takes away what was made inside a guest, beside interfaces, for ENIs that are not among these.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn tidy<'a>(&self, seat: &Seat, plans: impl Iterator<Item = &'a EniPlan>) -> Result<(), AgentError> {
+        let Seat::Netns { netns, is_configured: true } = seat else { return Ok(()) };
+        let kept = plans.filter_map(|plan| Some(plan.policy()?.id)).collect();
+        Ok(gp_linux::retain_policies(netns, crate::eni_plan::TABLES, &kept)?)
     }
 
     /// The ENIs that have a link here, from an earlier process perhaps.

@@ -161,6 +161,11 @@ impl Reconciler {
                 Err(error) => warn!(eni = %plan.eni, error = chain(&error), "the interface can't be taken over"),
             }
         }
+        // It may have ended while it took another one away.
+        let tidy = |plan| self.plumbing.tidy(&guest.seat(plan)?, enis.values());
+        if let Some(Err(error)) = enis.values().next().map(tidy) {
+            warn!(instance = %instance.id, error = chain(&error), "what is left of former interfaces can't be removed");
+        }
         info!(instance = %instance.id, "taken over");
         Some(RunningInstance::new(boot, guest, enis))
     }

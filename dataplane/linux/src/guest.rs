@@ -5,12 +5,12 @@
 
 use crate::error::LinuxError;
 use crate::link::{Links, is_there, vanished};
-use crate::netlink::Mode;
+use crate::netlink::{Mode, Step};
 use crate::netns::{NetNs, write_sysctl};
-use crate::policy::{PolicyTable, ensure_policy, ensure_route};
+use crate::policy::{PolicyTable, policy_steps, route_step};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
-use rtnetlink::{AddressMessageBuilder, RouteMessageBuilder};
+use rtnetlink::{AddressMessageBuilder, LinkUnspec, RouteMessageBuilder};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address with the length of its subnet's prefix.
@@ -57,7 +57,7 @@ pub fn add_guest_address(netns: &NetNs, ifname: &str, address: GuestAddress) -> 
     netns.run(|| {
         let links = Links::open_here()?;
         let link = links.link(ifname)?.ok_or_else(|| vanished(ifname))?;
-        add_address(&links, link.ifindex, address, 0)
+        links.netlink().batch(&[address_step(link.ifindex, address, 0)?])
     })?
 }
 
@@ -108,7 +108,7 @@ fn list_addresses(links: &Links) -> Result<Vec<(u32, GuestAddress)>, LinuxError>
 
 fn configure_here(config: &GuestConfig<'_>) -> Result<(), LinuxError> {
     let links = Links::open_here()?;
-    if let Some(lo) = links.link("lo")? {
+    if let Some(lo) = links.link("lo")?.filter(|lo| !lo.is_up) {
         links.set_up(lo.ifindex)?;
     }
     let link = links.link(config.ifname)?.ok_or_else(|| {
@@ -118,28 +118,41 @@ fn configure_here(config: &GuestConfig<'_>) -> Result<(), LinuxError> {
         links.set_mtu(link.ifindex, config.mtu)?;
     }
     set_interface_sysctls(config)?;
-    links.set_up(link.ifindex)?;
+    let mut steps = vec![up(link.ifindex)];
     for address in config.addresses {
-        add_address(&links, link.ifindex, *address, config.metric)?;
+        steps.push(address_step(link.ifindex, *address, config.metric)?);
     }
-    if let Some(gateway) = config.gateway_v4 {
+    steps.extend(default_routes(link.ifindex, config));
+    if let Some(table) = &config.policy {
+        steps.extend(policy_steps(&links, link.ifindex, table)?);
+    }
+    links.netlink().batch(&steps)
+}
+
+fn up(ifindex: u32) -> Step {
+    let message = RouteNetlinkMessage::SetLink(LinkUnspec::new_with_index(ifindex).up().build());
+    Step { message, mode: Mode::Existing, what: format!("set the link {ifindex} up"), forgiven: &[] }
+}
+
+fn default_routes(ifindex: u32, config: &GuestConfig<'_>) -> impl Iterator<Item = Step> {
+    let v4 = config.gateway_v4.map(|gateway| {
         let route = RouteMessageBuilder::<Ipv4Addr>::new()
             .destination_prefix(Ipv4Addr::UNSPECIFIED, 0)
             .gateway(gateway)
-            .output_interface(link.ifindex)
+            .output_interface(ifindex)
             .priority(config.metric)
             .onlink();
-        ensure_route(&links, route.build(), || format!("route the default by {gateway}"))?;
-    }
-    if let Some(gateway) = config.gateway_v6 {
+        route_step(route.build(), format!("route the default by {gateway}"))
+    });
+    let v6 = config.gateway_v6.map(|gateway| {
         let route = RouteMessageBuilder::<Ipv6Addr>::new()
             .destination_prefix(Ipv6Addr::UNSPECIFIED, 0)
             .gateway(gateway)
-            .output_interface(link.ifindex)
+            .output_interface(ifindex)
             .priority(config.metric);
-        ensure_route(&links, route.build(), || format!("route the IPv6 default by {gateway}"))?;
-    }
-    config.policy.as_ref().map_or(Ok(()), |table| ensure_policy(&links, link.ifindex, table))
+        route_step(route.build(), format!("route the IPv6 default by {gateway}"))
+    });
+    v4.into_iter().chain(v6)
 }
 
 fn set_interface_sysctls(config: &GuestConfig<'_>) -> Result<(), LinuxError> {
@@ -161,10 +174,13 @@ fn set_interface_sysctls(config: &GuestConfig<'_>) -> Result<(), LinuxError> {
     }
 }
 
-fn add_address(links: &Links, ifindex: u32, address: GuestAddress, metric: u32) -> Result<(), LinuxError> {
-    let message = RouteNetlinkMessage::NewAddress(address_message(ifindex, address, metric)?);
-    let what = || format!("add {}/{}", address.address, address.prefix_len);
-    links.netlink().request(message, Mode::Replace, what).map(|_| ())
+fn address_step(ifindex: u32, address: GuestAddress, metric: u32) -> Result<Step, LinuxError> {
+    Ok(Step {
+        message: RouteNetlinkMessage::NewAddress(address_message(ifindex, address, metric)?),
+        mode: Mode::Replace,
+        what: format!("add {}/{}", address.address, address.prefix_len),
+        forgiven: &[],
+    })
 }
 
 fn address_message(
@@ -324,9 +340,19 @@ mod tests {
         configure_guest(&guest, &config).unwrap();
         assert_eq!(show("-4", &["rule"]).matches("lookup 10001").count(), 1);
         assert_eq!(show("-6", &["rule"]).matches("lookup 10001").count(), 0);
-        crate::remove_policy(&guest, 10001).unwrap();
-        crate::remove_policy(&guest, 10001).unwrap();
-        assert_eq!(show("-4", &["rule"]).matches("lookup 10001").count(), 0);
+        let other = PolicyTable { id: 10002, ..table(&[("10.0.1.64", 28), ("2001:db8::10", 128)]) };
+        configure_guest(&guest, &GuestConfig { policy: Some(other), ..config }).unwrap();
+        for _ in 0..2 {
+            crate::remove_policy(&guest, &table(&[("10.0.1.10", 32), ("2001:db8::10", 128)])).unwrap();
+            assert_eq!(show("-4", &["rule"]).matches("lookup 10001").count(), 0);
+        }
+        crate::retain_policies(&guest, 10001..=10002, &[10002].into()).unwrap();
+        let of_other = || [show("-4", &["rule"]), show("-6", &["rule"])].concat().matches("lookup 10002").count();
+        assert_eq!(of_other(), 2);
+        crate::retain_policies(&guest, 10003..=10009, &[].into()).unwrap();
+        assert_eq!(of_other(), 2);
+        crate::retain_policies(&guest, 10001..=10002, &[].into()).unwrap();
+        assert_eq!(of_other(), 0);
     }
 
     #[test]

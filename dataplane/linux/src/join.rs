@@ -177,13 +177,14 @@ mod tests {
             fd
         });
         let reader = reader.unwrap();
-        PacketSender::open(&host).unwrap().send(veth.host_ifindex, &frame(900)).unwrap();
-        assert_eq!(read_frame(&reader), frame(900));
+        let sender = PacketSender::open(&host).unwrap();
+        let send = || sender.send(veth.host_ifindex, &frame(900)).unwrap();
+        assert_eq!(read_frame(&reader, send), frame(900));
 
         // The other way: a packet socket on the near end hears what the machine writes.
         let near = crate::Tap::ensure(&host, "probe", 9001).unwrap();
         redirect(&links, veth.host_ifindex, near.ifindex).unwrap();
-        rustix::io::write(&reader, &frame(700)).unwrap();
-        assert_eq!(read_frame(&near.fd), frame(700));
+        let write = || assert_eq!(rustix::io::write(&reader, &frame(700)).unwrap(), 700);
+        assert_eq!(read_frame(&near.fd, write), frame(700));
     }
 }

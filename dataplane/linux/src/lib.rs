@@ -2,7 +2,7 @@
 //!
 //! Every function is idempotent: `ensure_*` makes a thing so or finds it so, `remove_*` makes it gone or finds it gone. The API is
 //! synchronous and may be called from any plain thread; nothing here forks a process that then runs more than a few system calls (but
-//! masquerading, which runs nft), and no thread of the caller ever changes its namespaces (a scoped thread of its own does, see [`NetNs::run`]).
+//! masquerading, which runs nft), and a thread of the caller that visits another namespace is back when the call returns, see [`NetNs::run`].
 //!
 //! Nothing in here decides: names, addresses and limits come from the caller.
 //!
@@ -24,6 +24,7 @@ mod netns;
 mod packet;
 mod policy;
 mod process;
+mod removal;
 mod route;
 mod tap;
 #[cfg(test)]
@@ -42,8 +43,9 @@ pub use link::{LinkInfo, Links, Veth, VethSpec};
 pub use masquerade::{Masquerade, ensure_masquerade, is_forwarding, remove_masquerade, set_forwarding};
 pub use netns::NetNs;
 pub use packet::PacketSender;
-pub use policy::{PolicyTable, Prefix, remove_policy};
+pub use policy::{PolicyTable, Prefix, remove_policy, retain_policies};
 pub use process::{ProcessId, wait_end};
+pub use removal::LinkRemover;
 pub use route::{FoundRoute, Route};
 pub use tap::Tap;
 pub use uplink::{OuterEnd, configure_outer_end, make_router, read_sysctl};

@@ -5,7 +5,7 @@
 
 use crate::Mac;
 use crate::error::LinuxError;
-use crate::netlink::{Mode, Netlink};
+use crate::netlink::{Mode, Netlink, Step};
 use crate::netns::NetNs;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{
@@ -20,6 +20,11 @@ const NAME_MAX_BYTES: usize = 15;
 
 /// Packets that may wait in front of a link without a queue discipline of its own.
 const TX_QUEUE_PACKETS: u32 = 1000;
+
+/// The group of links (`IFLA_GROUP`) that are to be removed together.
+const DOOMED_GROUP: u32 = 0x6770_0001;
+/// Links that are removed together: nobody else gets at the routing tables for so long.
+const GROUP_MAX: usize = 128;
 
 /// A veth pair: the near end in the namespace of [`Links`], the far end inside an instance under its final name.
 #[derive(Debug)]
@@ -103,15 +108,21 @@ impl Links {
     pub fn ensure_veth(&self, spec: &VethSpec<'_>) -> Result<Veth, LinuxError> {
         check_name(spec.host_name)?;
         check_name(spec.guest_name)?;
-        if let Some(existing) = self.link(spec.host_name)? {
-            if let Some(veth) = joined(&existing, spec)? {
-                self.set_quiet(veth.host_ifindex, spec.alias)?;
-                self.set_up(veth.host_ifindex)?;
-                return Ok(veth);
-            }
-            self.remove_link(spec.host_name)?;
+        match self.create_veth(spec) {
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => match self.link(spec.host_name)? {
+                Some(existing) => {
+                    if let Some(veth) = joined(&existing, spec)? {
+                        self.set_quiet(veth.host_ifindex, spec.alias)?;
+                        self.set_up(veth.host_ifindex)?;
+                        return Ok(veth);
+                    }
+                    self.remove_link(spec.host_name)?;
+                    self.create_veth(spec)?;
+                }
+                None => return Err(error),
+            },
+            other => other?,
         }
-        self.create_veth(spec)?;
         let link = self.link(spec.host_name)?.ok_or_else(|| vanished(spec.host_name))?;
         self.set_quiet(link.ifindex, spec.alias)?;
         self.set_up(link.ifindex)?;
@@ -178,6 +189,26 @@ impl Links {
             .netlink
             .request(RouteNetlinkMessage::DelLink(message), Mode::Existing, || format!("remove the link {name}"));
         is_there(result.map(|_| ()))
+    }
+
+    /// Removes links together, by index: the kernel waits once for all of them. Those that are not there are fine.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn remove_links(&self, links: &[u32]) -> Result<(), LinuxError> {
+        for chunk in links.chunks(GROUP_MAX) {
+            let marks = chunk.iter().map(|&ifindex| Step {
+                message: RouteNetlinkMessage::SetLink(grouped(LinkUnspec::new_with_index(ifindex).build())),
+                mode: Mode::Existing,
+                what: format!("mark the link {ifindex} for removal"),
+                forgiven: &[libc::ENODEV],
+            });
+            self.netlink.batch(&marks.collect::<Vec<_>>())?;
+            let message = RouteNetlinkMessage::DelLink(grouped(LinkMessage::default()));
+            let removed = self.netlink.request(message, Mode::Existing, || "remove links together".into());
+            is_there(removed.map(|_| ()))?;
+        }
+        Ok(())
     }
 
     /// All links of the namespace.
@@ -261,6 +292,11 @@ fn joined(existing: &LinkInfo, spec: &VethSpec<'_>) -> Result<Option<Veth>, Linu
         && existing.mtu == spec.mtu
         && spec.host_mac.is_none_or(|mac| mac == existing.mac);
     Ok((is_joined && is_same).then_some(Veth { host_ifindex: existing.ifindex, guest_ifindex: far.ifindex }))
+}
+
+fn grouped(mut message: LinkMessage) -> LinkMessage {
+    message.attributes.push(LinkAttribute::Group(DOOMED_GROUP));
+    message
 }
 
 fn read_link(object: &RouteNetlinkMessage) -> Option<LinkInfo> {
@@ -362,6 +398,28 @@ mod tests {
         links.ensure_veth(&spec(&new, [2, 0, 0, 0, 0, 2])).unwrap();
         assert!(Links::open(&old).unwrap().link("eth0").unwrap().is_none());
         assert_eq!(Links::open(&new).unwrap().link("eth0").unwrap().unwrap().mac, [2, 0, 0, 0, 0, 2]);
+    }
+
+    #[test]
+    fn links_are_removed_together_and_no_others() {
+        if !root_or_skip() {
+            return;
+        }
+        let host = NetNs::new_unpinned().unwrap();
+        let links = Links::open(&host).unwrap();
+        let pair =
+            |turn: usize| links.ensure_local_veth(&format!("a{turn}"), &format!("b{turn}"), 1500).unwrap().0.ifindex;
+        let mut doomed: Vec<u32> = (0..GROUP_MAX + 3).map(pair).collect();
+        links.ensure_local_veth("kept", "keptp", 1500).unwrap();
+        // One of them goes by itself meanwhile.
+        assert!(links.remove_link("a0").unwrap());
+        links.remove_links(&doomed).unwrap();
+        let mut left: Vec<_> = links.list_links().unwrap().into_iter().map(|link| link.name).collect();
+        left.sort();
+        assert_eq!(left, ["kept", "keptp", "lo"]);
+        doomed.truncate(1);
+        links.remove_links(&doomed).unwrap();
+        links.remove_links(&[]).unwrap();
     }
 
     #[test]

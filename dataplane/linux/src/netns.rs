@@ -127,7 +127,7 @@ impl NetNs {
         }
     }
 
-    /// Runs `work` on a thread of its own that is inside this namespace, and waits for it.
+    /// Runs `work` inside this namespace, and comes back.
     ///
     /// Sockets and `/proc/sys/net` opened by `work` belong to this namespace for ever, so they may be handed out.
     ///
@@ -137,10 +137,11 @@ impl NetNs {
     /// # Panics
     /// When `work` does.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, LinuxError> {
-        on_thread(|| {
-            setns(&self.fd, CloneFlags::CLONE_NEWNET).context(|| "enter a network namespace".into())?;
-            Ok(work())
-        })
+        let enter = || setns(&self.fd, CloneFlags::CLONE_NEWNET).context(|| "enter a network namespace".into());
+        match Home::of_this_thread() {
+            Some(_home) => enter().map(|()| work()),
+            None => on_thread(|| enter().map(|()| work())),
+        }
     }
 
     /// Writes a setting of this namespace, such as `ipv6/conf/eth0/accept_dad` below `/proc/sys/net`.
@@ -176,6 +177,31 @@ impl AsRawFd for NetNs {
 impl From<NetNs> for OwnedFd {
     fn from(netns: NetNs) -> Self {
         netns.fd
+    }
+}
+
+/// The namespace of the calling thread, which is back in it when this is dropped.
+///
+/// A thread made for each visit would be safe from being in the wrong place, but on a busy machine a new thread waits for
+/// its first time slice for milliseconds, and one visit follows the other while an ENI moves.
+struct Home(OwnedFd);
+
+impl Home {
+    /// None where the thread could not come back: without /proc, or without rights on the namespace it is in.
+    fn of_this_thread() -> Option<Self> {
+        let home = File::open("/proc/thread-self/ns/net").ok()?;
+        setns(&home, CloneFlags::CLONE_NEWNET).ok()?;
+        Some(Self(home.into()))
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Err(error) = setns(&self.0, CloneFlags::CLONE_NEWNET) {
+            // It has been tried a moment ago. A thread in a guest's namespace would do the host's work there.
+            eprintln!("a thread can't come back to its network namespace: {error}");
+            std::process::abort();
+        }
     }
 }
 
@@ -237,6 +263,20 @@ mod tests {
         assert_eq!(before, NetNs::current().unwrap().inode().unwrap());
         let names: Vec<_> = Links::open(&netns).unwrap().list_links().unwrap().into_iter().map(|l| l.name).collect();
         assert_eq!(names, ["lo"]);
+    }
+
+    #[test]
+    fn a_thread_is_back_where_it_was_after_nested_runs_and_a_panic() {
+        if !root_or_skip() {
+            return;
+        }
+        let here = || NetNs::current().unwrap().inode().unwrap();
+        let (before, outer, inner) = (here(), NetNs::new_unpinned().unwrap(), NetNs::new_unpinned().unwrap());
+        let seen = outer.run(|| (inner.run(here).unwrap(), here())).unwrap();
+        assert_eq!(seen, (inner.inode().unwrap(), outer.inode().unwrap()));
+        let panicked = std::panic::catch_unwind(|| outer.run(|| panic!("on purpose")));
+        assert!(panicked.is_err());
+        assert_eq!(here(), before);
     }
 
     #[test]

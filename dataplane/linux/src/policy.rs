@@ -6,7 +6,7 @@
 
 use crate::error::LinuxError;
 use crate::link::Links;
-use crate::netlink::Mode;
+use crate::netlink::{Mode, Step};
 use crate::netns::NetNs;
 use rtnetlink::RouteMessageBuilder;
 use rtnetlink::packet_route::route::{RouteMessage, RouteScope};
@@ -14,6 +14,7 @@ use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 
 /// Addresses, as network and length.
 pub type Prefix = (IpAddr, u8);
@@ -32,8 +33,9 @@ pub struct PolicyTable {
     pub sources: BTreeSet<Prefix>,
 }
 
-/// Makes the table and its rules so, for an interface that is up. Rules of this number for other sources go.
-pub(crate) fn ensure_policy(links: &Links, ifindex: u32, table: &PolicyTable) -> Result<(), LinuxError> {
+/// What makes the table and its rules so, for an interface that is up. Rules of this number for other sources go.
+pub(crate) fn policy_steps(links: &Links, ifindex: u32, table: &PolicyTable) -> Result<Vec<Step>, LinuxError> {
+    let mut steps = Vec::new();
     if let Some((network, length, source)) = table.subnet {
         let route = RouteMessageBuilder::<Ipv4Addr>::new()
             .table_id(table.id)
@@ -41,7 +43,7 @@ pub(crate) fn ensure_policy(links: &Links, ifindex: u32, table: &PolicyTable) ->
             .pref_source(source)
             .scope(RouteScope::Link)
             .output_interface(ifindex);
-        ensure_route(links, route.build(), || format!("route {network}/{length} in table {}", table.id))?;
+        steps.push(route_step(route.build(), format!("route {network}/{length} in table {}", table.id)));
     }
     if let Some(gateway) = table.gateway_v4 {
         let route = RouteMessageBuilder::<Ipv4Addr>::new()
@@ -50,7 +52,7 @@ pub(crate) fn ensure_policy(links: &Links, ifindex: u32, table: &PolicyTable) ->
             .gateway(gateway)
             .output_interface(ifindex)
             .onlink();
-        ensure_route(links, route.build(), || format!("route the default by {gateway} in table {}", table.id))?;
+        steps.push(route_step(route.build(), format!("route the default by {gateway} in table {}", table.id)));
     }
     if let Some(gateway) = table.gateway_v6 {
         let route = RouteMessageBuilder::<Ipv6Addr>::new()
@@ -58,41 +60,54 @@ pub(crate) fn ensure_policy(links: &Links, ifindex: u32, table: &PolicyTable) ->
             .destination_prefix(Ipv6Addr::UNSPECIFIED, 0)
             .gateway(gateway)
             .output_interface(ifindex);
-        ensure_route(links, route.build(), || format!("route the IPv6 default by {gateway} in table {}", table.id))?;
+        steps.push(route_step(route.build(), format!("route the IPv6 default by {gateway} in table {}", table.id)));
     }
-    let present = sources_of(links, table.id)?;
-    for gone in present.difference(&table.sources) {
-        remove_rule(links, table.id, *gone)?;
-    }
-    for new in table.sources.difference(&present) {
-        let what = || format!("look up {}/{} in table {}", new.0, new.1, table.id);
-        links.netlink().request(RouteNetlinkMessage::NewRule(rule(table.id, *new)), Mode::Create, what)?;
-    }
-    Ok(())
+    let present: BTreeSet<_> =
+        rules(links)?.into_iter().filter(|(id, _)| *id == table.id).map(|(_, source)| source).collect();
+    steps.extend(present.difference(&table.sources).map(|gone| removal(table.id, *gone)));
+    steps.extend(table.sources.difference(&present).map(|new| Step {
+        message: RouteNetlinkMessage::NewRule(rule(table.id, *new)),
+        mode: Mode::Create,
+        what: format!("look up {}/{} in table {}", new.0, new.1, table.id),
+        forgiven: &[],
+    }));
+    Ok(steps)
 }
 
 /// Takes the rules of a table away. Its routes go with the interface.
 ///
 /// # Errors
 /// The namespace can't be entered, or the kernel refuses.
-pub fn remove_policy(netns: &NetNs, id: u32) -> Result<(), LinuxError> {
-    netns.run(|| remove_rules(&Links::open_here()?, id))?
+pub fn remove_policy(netns: &NetNs, table: &PolicyTable) -> Result<(), LinuxError> {
+    let steps: Vec<_> = table.sources.iter().map(|source| removal(table.id, *source)).collect();
+    netns.run(|| Links::open_here()?.netlink().batch(&steps))?
 }
 
-pub(crate) fn remove_rules(links: &Links, id: u32) -> Result<(), LinuxError> {
-    sources_of(links, id)?.into_iter().try_for_each(|source| remove_rule(links, id, source))
+/// Takes the rules of all tables in `all` away but of those in `kept`.
+///
+/// # Errors
+/// The namespace can't be entered, or the kernel refuses.
+pub fn retain_policies(netns: &NetNs, all: RangeInclusive<u32>, kept: &BTreeSet<u32>) -> Result<(), LinuxError> {
+    netns.run(|| {
+        let links = Links::open_here()?;
+        let gone = rules(&links)?.into_iter().filter(|(id, _)| all.contains(id) && !kept.contains(id));
+        let steps: Vec<_> = gone.map(|(id, source)| removal(id, source)).collect();
+        links.netlink().batch(&steps)
+    })?
 }
 
-fn remove_rule(links: &Links, id: u32, source: Prefix) -> Result<(), LinuxError> {
-    let what = || format!("no longer look up {}/{} in table {id}", source.0, source.1);
-    match links.netlink().request(RouteNetlinkMessage::DelRule(rule(id, source)), Mode::Existing, what) {
-        Err(error) if error.raw_os_error() != Some(libc::ENOENT) => Err(error),
-        _ => Ok(()),
+fn removal(id: u32, source: Prefix) -> Step {
+    Step {
+        message: RouteNetlinkMessage::DelRule(rule(id, source)),
+        mode: Mode::Existing,
+        what: format!("no longer look up {}/{} in table {id}", source.0, source.1),
+        // Gone already, or of a family that the kernel lacks.
+        forgiven: &[libc::ENOENT, libc::EAFNOSUPPORT, libc::EOPNOTSUPP],
     }
 }
 
-pub(crate) fn ensure_route(links: &Links, route: RouteMessage, what: impl Fn() -> String) -> Result<(), LinuxError> {
-    links.netlink().request(RouteNetlinkMessage::NewRoute(route), Mode::Replace, what).map(|_| ())
+pub(crate) fn route_step(route: RouteMessage, what: String) -> Step {
+    Step { message: RouteNetlinkMessage::NewRoute(route), mode: Mode::Replace, what, forgiven: &[] }
 }
 
 fn rule(id: u32, (source, length): Prefix) -> RuleMessage {
@@ -104,31 +119,34 @@ fn rule(id: u32, (source, length): Prefix) -> RuleMessage {
     message
 }
 
-/// The sources of all rules with this number, in both families.
-fn sources_of(links: &Links, id: u32) -> Result<BTreeSet<Prefix>, LinuxError> {
-    let mut sources = BTreeSet::new();
+/// All rules of our shape, in both families: the number, which is the table's and the priority, and the source.
+fn rules(links: &Links) -> Result<Vec<(u32, Prefix)>, LinuxError> {
+    let mut rules = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         let mut dump = RuleMessage::default();
         dump.header.family = family;
         let what = || "list the routing rules".to_owned();
         match links.netlink().request(RouteNetlinkMessage::GetRule(dump), Mode::Dump, what) {
-            Ok(objects) => sources.extend(objects.iter().filter_map(|object| read_source(object, id))),
+            Ok(objects) => rules.extend(objects.iter().filter_map(read_rule)),
             // A kernel without IPv6 has no rules for it.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP)) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(sources)
+    Ok(rules)
 }
 
-fn read_source(object: &RouteNetlinkMessage, id: u32) -> Option<Prefix> {
+fn read_rule(object: &RouteNetlinkMessage) -> Option<(u32, Prefix)> {
     let RouteNetlinkMessage::NewRule(message) = object else { return None };
-    let has = |wanted: RuleAttribute| message.attributes.contains(&wanted);
-    if !has(RuleAttribute::Priority(id)) || !has(RuleAttribute::Table(id)) {
+    let id = message.attributes.iter().find_map(|attribute| match attribute {
+        RuleAttribute::Table(id) => Some(*id),
+        _ => None,
+    })?;
+    if !message.attributes.contains(&RuleAttribute::Priority(id)) {
         return None;
     }
     message.attributes.iter().find_map(|attribute| match attribute {
-        RuleAttribute::Source(source) => Some((*source, message.header.src_len)),
+        RuleAttribute::Source(source) => Some((id, (*source, message.header.src_len))),
         _ => None,
     })
 }

@@ -157,8 +157,8 @@ mod tests {
         let again = Tap::ensure(&netns, "gp-up", 65_535).unwrap();
         assert_eq!(again.ifindex, ifindex);
         let sent = frame(9015);
-        PacketSender::open(&netns).unwrap().send(ifindex, &sent).unwrap();
-        assert_eq!(read_frame(&again.fd), sent);
+        let sender = PacketSender::open(&netns).unwrap();
+        assert_eq!(read_frame(&again.fd, || sender.send(ifindex, &sent).unwrap()), sent);
     }
 
     #[test]

@@ -22,15 +22,19 @@ pub(crate) fn frame(length: usize) -> Vec<u8> {
     frame
 }
 
-/// The next frame of our experimental type out of a TAP.
-pub(crate) fn read_frame(fd: &OwnedFd) -> Vec<u8> {
+/// The next frame of our experimental type out of a TAP, which is sent again and again: a TAP that has just been opened
+/// drops what comes until the kernel has noticed that it has a reader.
+pub(crate) fn read_frame(fd: &OwnedFd, mut send: impl FnMut()) -> Vec<u8> {
     let mut file = File::from(fd.try_clone().unwrap());
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = Instant::now() + Duration::from_secs(10);
     let mut buffer = vec![0; 70_000];
     while Instant::now() < deadline {
-        match file.read(&mut buffer) {
-            Ok(length) if buffer[12..14] == [0x88, 0xb5] => return buffer[..length].to_vec(),
-            _ => std::thread::sleep(Duration::from_millis(1)),
+        send();
+        for _ in 0..50 {
+            match file.read(&mut buffer) {
+                Ok(length) if buffer[12..14] == [0x88, 0xb5] => return buffer[..length].to_vec(),
+                _ => std::thread::sleep(Duration::from_millis(1)),
+            }
         }
     }
     panic!("no frame came out of the TAP");
