@@ -1,4 +1,5 @@
-"""A real virtual machine as an instance: boots, gets its address by DHCP, is pinged, gets a second ENI and loses it again.
+"""A real virtual machine as an instance: boots, gets its addresses, is pinged, gets a second ENI and loses it again,
+has a branch ENI on a VLAN device, and reboots.
 
 One machine for all of it where possible: a boot in software takes seconds, on a busy host a minute.
 """
@@ -33,17 +34,102 @@ def pings(groundplane, source, address):
     return groundplane.exec(source, "ping", "-c1", "-W1", address, check=False).returncode == 0
 
 
+def dual_stack(account):
+    """(VPC, two subnets)"""
+    ec2 = account.ec2
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=True)["Vpc"]["VpcId"]
+    described = ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]
+    block = described["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"].replace("::/56", "")
+    subnets = [
+        ec2.create_subnet(
+            VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", Ipv6CidrBlock=f"{block[:-2]}{n:02x}::/64", AvailabilityZone="eu-central-1a"
+        )["Subnet"]["SubnetId"]
+        for n in (1, 2)
+    ]
+    return vpc, *subnets
+
+
+def ipv6_of(account, instance, index=0):
+    enis = account.instance(instance)["NetworkInterfaces"]
+    eni = next(eni for eni in enis if eni["Attachment"]["DeviceIndex"] == index)
+    return eni["Ipv6Addresses"][0]["Ipv6Address"]
+
+
+def check_addresses(account, sandbox, machine):
+    """Addresses and a prefix that come and go while the machine runs."""
+    ec2, groundplane = account.ec2, account.groundplane
+    eventually("a ping of the IPv6 address", lambda: pings(groundplane, sandbox, ipv6_of(account, machine)))
+    primary = account.instance(machine)["NetworkInterfaces"][0]["NetworkInterfaceId"]
+    ec2.assign_private_ip_addresses(NetworkInterfaceId=primary, PrivateIpAddresses=["10.0.1.21"])
+    eventually("a ping of the secondary address", lambda: pings(groundplane, sandbox, "10.0.1.21"))
+    ec2.assign_private_ip_addresses(NetworkInterfaceId=primary, Ipv4Prefixes=["10.0.1.64/28"])
+    # Something inside takes an address of the prefix, as a pod does.
+    groundplane.exec(machine, "ip", "addr", "add", "10.0.1.65/32", "dev", "lo", timeout=PATIENCE)
+    assert pings(groundplane, sandbox, "10.0.1.65")
+    ec2.unassign_private_ip_addresses(NetworkInterfaceId=primary, PrivateIpAddresses=["10.0.1.21"])
+    assert not pings(groundplane, sandbox, "10.0.1.21"), "unassigned when the call returns"
+    show = lambda: groundplane.exec(machine, "ip", "addr", "show", "eth0", timeout=PATIENCE).stdout
+    eventually("the address goes", lambda: "10.0.1.21" not in show())
+    assert "10.0.1.20/24" in show()
+
+
+def check_second_interface(account, sandbox, machine, eni):
+    """Plugged with an IPv6 address and a prefix, given one more address, and taken again."""
+    ec2, groundplane = account.ec2, account.groundplane
+    attachment = ec2.attach_network_interface(NetworkInterfaceId=eni, InstanceId=machine, DeviceIndex=1)["AttachmentId"]
+    eventually("a ping of the plugged interface", lambda: pings(groundplane, sandbox, "10.0.2.20"))
+    assert "10.0.2.20/24" in groundplane.exec(machine, "ip", "addr", "show", "eth1", timeout=PATIENCE).stdout
+    eventually("a ping of its IPv6 address", lambda: pings(groundplane, sandbox, ipv6_of(account, machine, 1)))
+    groundplane.exec(machine, "ip", "addr", "add", "10.0.2.65/32", "dev", "lo", timeout=PATIENCE)
+    eventually("a ping of its prefix", lambda: pings(groundplane, sandbox, "10.0.2.65"))
+    ec2.assign_private_ip_addresses(NetworkInterfaceId=eni, PrivateIpAddresses=["10.0.2.21"])
+    eventually("a ping of its secondary address", lambda: pings(groundplane, sandbox, "10.0.2.21"))
+    ec2.unassign_private_ip_addresses(NetworkInterfaceId=eni, PrivateIpAddresses=["10.0.2.21"])
+    rules = lambda: groundplane.exec(machine, "ip", "rule", timeout=PATIENCE).stdout
+    eventually("the address's rule goes", lambda: "10.0.2.21" not in rules())
+    assert "from 10.0.2.64/28" in rules()
+    ec2.detach_network_interface(AttachmentId=attachment)
+    assert not pings(groundplane, sandbox, "10.0.2.20"), "detached when the call returns"
+    shown = lambda: groundplane.exec(machine, "ip", "link", "show", "eth1", check=False, timeout=PATIENCE)
+    eventually("the guest lets go of it", lambda: shown().returncode != 0)
+    assert pings(groundplane, sandbox, "10.0.1.20")
+
+
+def check_branch(account, sandbox, machine, subnet, group):
+    """A VLAN device of the guest's own kernel on a trunk."""
+    ec2, groundplane = account.ec2, account.groundplane
+    made = lambda kind, address: ec2.create_network_interface(
+        SubnetId=subnet, Groups=[group], PrivateIpAddress=address, InterfaceType=kind
+    )["NetworkInterface"]
+    trunk, branch = (made(*what) for what in (("trunk", "10.0.3.10"), ("branch", "10.0.3.40")))
+    trunk, branch, mac = trunk["NetworkInterfaceId"], branch["NetworkInterfaceId"], branch["MacAddress"]
+    attached = ec2.attach_network_interface(NetworkInterfaceId=trunk, InstanceId=machine, DeviceIndex=2)
+    eventually("a ping of the trunk", lambda: pings(groundplane, sandbox, "10.0.3.10"))
+    association = ec2.associate_trunk_interface(BranchInterfaceId=branch, TrunkInterfaceId=trunk, VlanId=7)
+    script = f"""modprobe 8021q && ip link add link eth2 name b7 type vlan id 7 && ip link set b7 address {mac} up &&
+ip addr add 10.0.3.40/32 dev b7 && ip route add 10.0.3.1 dev b7 table 150 &&
+ip route add default via 10.0.3.1 dev b7 table 150 && ip rule add from 10.0.3.40 lookup 150"""
+    groundplane.exec(machine, "sh", "-c", script, timeout=PATIENCE)
+    eventually("a ping of the branch", lambda: pings(groundplane, sandbox, "10.0.3.40"))
+    assert groundplane.why(sandbox, branch, "icmp")[0]
+    ec2.disassociate_trunk_interface(AssociationId=association["InterfaceAssociation"]["AssociationId"])
+    assert not pings(groundplane, sandbox, "10.0.3.40"), "disassociated when the call returns"
+    ec2.detach_network_interface(AttachmentId=attached["AttachmentId"])
+
+
 @needs_qemu
 def test_a_machine_boots_is_pinged_gets_an_interface_and_loses_it(account, groundplane):
     ec2 = account.ec2
-    vpc, subnet = account.network()
-    other = account.subnet(vpc, "10.0.2.0/24")
-    group = account.group(vpc, "open", permission("-1", cidr="10.0.0.0/16"))
-    sandbox = account.run(subnet, [group], "10.0.1.10", InstanceType="t3.nano")
-    eni = ec2.create_network_interface(SubnetId=other, Groups=[group], PrivateIpAddress="10.0.2.20")
-    eni = eni["NetworkInterface"]["NetworkInterfaceId"]
+    vpc, subnet, other = dual_stack(account)
+    group = account.group(vpc, "open", permission("-1", cidr="10.0.0.0/16", cidr6="::/0"))
+    sandbox = account.run(subnet, [group], "10.0.1.10", InstanceType="t3.nano", Ipv6AddressCount=1)
+    eni = ec2.create_network_interface(
+        SubnetId=other, Groups=[group], PrivateIpAddress="10.0.2.20", Ipv4Prefixes=[{"Ipv4Prefix": "10.0.2.64/28"}],
+        Ipv6AddressCount=1,
+    )["NetworkInterface"]["NetworkInterfaceId"]
     script = "#!/bin/sh\necho user-data says $((6 * 7)); nc -ll -p 80 -e cat &\n"
-    machine = account.run(subnet, [group], "10.0.1.20", user_data=script, TagSpecifications=VM)
+    machine = account.run(subnet, [group], "10.0.1.20", user_data=script, TagSpecifications=VM,
+                          InstanceType="m5.large", Ipv6AddressCount=1)
 
     # How it is run is said where a user looks.
     shown = account.instance(machine)
@@ -66,14 +152,9 @@ def test_a_machine_boots_is_pinged_gets_an_interface_and_loses_it(account, groun
     assert groundplane.exec(sandbox, "sh", "-c", stream, timeout=PATIENCE).stdout.strip() == "3000000"
     assert groundplane.exec(machine, "sh", "-c", "exit 9", check=False, timeout=PATIENCE).returncode == 9
 
-    attachment = ec2.attach_network_interface(NetworkInterfaceId=eni, InstanceId=machine, DeviceIndex=1)["AttachmentId"]
-    eventually("a ping of the plugged interface", lambda: pings(groundplane, sandbox, "10.0.2.20"))
-    assert "10.0.2.20/24" in groundplane.exec(machine, "ip", "addr", "show", "eth1", timeout=PATIENCE).stdout
-    ec2.detach_network_interface(AttachmentId=attachment)
-    assert not pings(groundplane, sandbox, "10.0.2.20"), "detached when the call returns"
-    shown = lambda: groundplane.exec(machine, "ip", "link", "show", "eth1", check=False, timeout=PATIENCE)
-    eventually("the guest lets go of it", lambda: shown().returncode != 0)
-    assert pings(groundplane, sandbox, "10.0.1.20")
+    check_addresses(account, sandbox, machine)
+    check_second_interface(account, sandbox, machine, eni)
+    check_branch(account, sandbox, machine, account.subnet(vpc, "10.0.3.0/24"), group)
 
     groundplane.exec(machine, "sh", "-c", "echo kept >/root/file; sync", timeout=PATIENCE)
     ec2.stop_instances(InstanceIds=[machine])
@@ -81,6 +162,17 @@ def test_a_machine_boots_is_pinged_gets_an_interface_and_loses_it(account, groun
     assert "the power button was pressed" in groundplane.command("logs", machine).stdout
     ec2.start_instances(InstanceIds=[machine])
     account.wait(machine, "running", PATIENCE)
+    assert groundplane.exec(machine, "cat", "/root/file", timeout=PATIENCE).stdout == "kept\n"
+    eventually("a ping of the IPv6 address", lambda: pings(groundplane, sandbox, ipv6_of(account, machine)))
+
+    boot_id = lambda: groundplane.exec(machine, "cat", "/proc/sys/kernel/random/boot_id", check=False, timeout=PATIENCE)
+    before = boot_id().stdout
+    assert before
+    ec2.reboot_instances(InstanceIds=[machine])
+    assert account.instance(machine)["State"]["Name"] == "running"
+    eventually("another boot", lambda: (now := boot_id()).returncode == 0 and now.stdout != before)
+    eventually("a ping after the reboot", lambda: pings(groundplane, sandbox, "10.0.1.20"))
+    eventually("a ping of the IPv6 address", lambda: pings(groundplane, sandbox, ipv6_of(account, machine)))
     assert groundplane.exec(machine, "cat", "/root/file", timeout=PATIENCE).stdout == "kept\n"
     assert groundplane.command("logs", machine).stdout.count("user-data says 42") == 1, "user-data runs once"
     ec2.terminate_instances(InstanceIds=[machine])

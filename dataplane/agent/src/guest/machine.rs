@@ -104,17 +104,18 @@ struct Machine {
 impl Machine {
     /// Tells the guest of the addresses that DHCP doesn't, if there are any.
     fn set_first_addresses(&self, eni: &EniPlan) {
-        if eni.addresses.len() > eni.primary.iter().len() {
+        if eni.addresses.len() > eni.primary.iter().len() || !eni.prefixes.is_empty() {
             self.set_addresses(eni);
         }
     }
 
-    /// Tells the guest of all addresses that DHCP doesn't. It may be booting still, so nobody waits for it.
+    /// Tells the guest of all addresses and delegated prefixes that DHCP doesn't. It may be booting still, so nobody waits for it.
     fn set_addresses(&self, eni: &EniPlan) {
         let others = eni.addresses.iter().filter(|(address, _)| Some(*address) != eni.primary);
-        let others: Vec<_> = others.map(|(address, prefix_len)| format!("{address}/{prefix_len}")).collect();
+        let others = others.map(|(address, prefix_len)| format!("{address}/{prefix_len}"));
+        let prefixes = eni.prefixes.iter().map(|(network, prefix_len)| format!("+{network}/{prefix_len}"));
         let mut argv = vec!["/usr/lib/groundplane/addresses".to_owned(), eni.guest_name.clone()];
-        argv.extend(others);
+        argv.extend(others.chain(prefixes));
         let running = self.running.clone();
         let set = move || {
             let (stdout, stderr) = (Box::new(std::io::sink()), Box::new(std::io::sink()));

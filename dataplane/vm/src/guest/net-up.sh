@@ -15,6 +15,8 @@ mkdir "/run/net/$name.up" 2>/dev/null || exit 0
 # The router sends what IPv6 needs, and DHCP what IPv4 needs; the other way round nothing is believed.
 echo 1 >"/proc/sys/net/ipv6/conf/$name/accept_ra"
 echo 0 >"/proc/sys/net/ipv6/conf/$name/autoconf"
+# An address is its ENI's alone: nobody is asked for it.
+echo 0 >"/proc/sys/net/ipv6/conf/$name/accept_dad"
 ip link set "$name" up
 echo "[groundplane] $name is there"
 setsid udhcpc -i "$name" -f -t 5 -T 1 -A 2 -R -O mtu -O search -s /usr/lib/groundplane/dhcp </dev/null >/dev/null 2>&1 &
