@@ -12,7 +12,7 @@ import uuid
 
 import pytest
 from conftest import permission
-from test_eni_live import new_eni
+from test_eni_live import attach, new_eni
 from test_packets import ping, wait_for
 
 OPEN = permission("-1", cidr="10.0.0.0/16")
@@ -194,3 +194,30 @@ def test_a_machine_on_a_tap_is_configured_by_dhcp_and_pinged(account, groundplan
     os.close(machine.fd)
     groundplane.command("detach", eni)
     assert not is_there(name)
+
+
+def test_a_stand_in_on_a_tap_gets_further_interfaces_and_loses_them(account, groundplane, net):
+    _, subnet, group = net
+    client = account.run(subnet, [group], "10.0.1.20")
+    eni, _ = new_eni(account, subnet, group, "10.0.1.40")
+    name = "gpt" + uuid.uuid4().hex[:6]
+    shown = give(groundplane, eni, "--tap", name)
+    further, mac = new_eni(account, subnet, group, "10.0.1.41")
+    for _ in range(2):
+        attachment = attach(account, further, shown["instance"])
+        assert is_there(f"{name}-1") and is_there(name)
+        machine = Machine(f"{name}-1", mac)
+        assert machine.discover() == "10.0.1.41"
+        threading.Thread(target=machine.answer_pings, args=(1,), daemon=True).start()
+        assert wait_for(lambda: ping(account, client, "10.0.1.41"), 5)
+        assert groundplane.why(client, further, "icmp")[0]
+        os.close(machine.fd)
+        account.ec2.detach_network_interface(AttachmentId=attachment, Force=True)
+        assert not is_there(f"{name}-1") and is_there(name)
+        assert not ping(account, client, "10.0.1.41")
+    attach(account, further, shown["instance"], 2)
+    assert is_there(f"{name}-2")
+    groundplane.command("detach", eni)
+    assert not is_there(name) and not is_there(f"{name}-2")
+    states = account.ec2.describe_network_interfaces(NetworkInterfaceIds=[eni, further])["NetworkInterfaces"]
+    assert [state["Status"] for state in states] == ["available", "available"]
