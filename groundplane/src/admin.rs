@@ -48,14 +48,14 @@ async fn host(State(agent): State<Arc<Agent>>) -> Json<Value> {
 }
 
 async fn all_counters(State(agent): State<Arc<Agent>>) -> Json<Vec<Value>> {
-    Json(agent.all_eni_counters())
+    Json(agent.all_counters())
 }
 
 async fn counters(
     State(agent): State<Arc<Agent>>,
     UrlPath(wanted): UrlPath<String>,
 ) -> Result<Json<Vec<Value>>, (StatusCode, Json<Value>)> {
-    agent.eni_counters(&wanted).map(Json).map_err(|error| refused(StatusCode::NOT_FOUND, error))
+    agent.counters(&wanted).map(Json).map_err(|error| refused(StatusCode::NOT_FOUND, error))
 }
 
 #[derive(Deserialize)]

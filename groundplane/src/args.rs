@@ -74,10 +74,10 @@ pub enum Command {
         /// eni-…
         eni: String,
     },
-    /// Show the allowances of ENIs, by the names of the ENA driver.
+    /// Show the allowances of ENIs, by the names of the ENA driver, and the metrics of NAT gateways.
     Counters {
-        /// ENI, instance, address or Name tag; all of this machine without.
-        eni: Option<String>,
+        /// ENI, instance, address, NAT gateway or Name tag; all of this machine without.
+        wanted: Option<String>,
     },
     /// Summaries of what there is.
     Report {

@@ -55,7 +55,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             gp_cli::attach::attach(&client, &eni, target, &kind, output)?;
         }
         Command::Detach { eni } => gp_cli::attach::detach(&client, &eni, output)?,
-        Command::Counters { eni } => gp_cli::counters::run(&client, eni.as_deref(), output)?,
+        Command::Counters { wanted } => gp_cli::counters::run(&client, wanted.as_deref(), output)?,
         Command::Report { report: Report::Costs } => gp_cli::report::costs(&client, output)?,
         Command::Dial { resource, setting } => gp_cli::dial::run(&client, &resource, &setting, output)?,
         Command::Demo => gp_cli::demo::run(&run_dir, &arguments.name)?,

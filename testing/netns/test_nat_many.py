@@ -106,7 +106,7 @@ def nat(groundplane):
 
 
 def counters(network):
-    return network.groundplane.status()["host"]["nat_gateways"].get(network.nat, {})
+    return json.loads(network.groundplane.command("counters", network.nat, "--json").stdout)[0]
 
 
 def test_ten_thousand_connections_of_fifty_instances_share_no_translated_tuple(nat):
@@ -145,9 +145,12 @@ def test_at_the_limit_the_next_is_refused_and_counted_and_the_others_live_on(nat
     nat.groundplane.command("dial", gateway, "ports=25")
     told = json.loads(nat.groundplane.exec(client, "python3", "-c", FILL, protocol, nat.outside).stdout)
     assert told == {"opened": 25, "refused": 2, "alive": 25, "seen": {address: 25}}
-    of_gateway = lambda: nat.groundplane.status()["host"]["nat_gateways"][gateway]
-    assert of_gateway()["ErrorPortAllocation"] >= 2
-    assert of_gateway()["ErrorPortAllocation"] == of_gateway()["PacketsDropCount"]
+    counted = json.loads(nat.groundplane.command("counters", gateway, "--json").stdout)[0]
+    assert counted["nat_gateway"] == gateway
+    assert counted["ErrorPortAllocation"] == counted["PacketsDropCount"] >= 2
+    attempted = {"tcp": 25, "udp": 0}[protocol]
+    assert counted["ConnectionAttemptCount"] == counted["ConnectionEstablishedCount"] == attempted
+    assert "ErrorPortAllocation" in nat.groundplane.command("counters", gateway).stdout
     if protocol == "udp":
         # Nothing ends a datagram's flow but time, so the next instance finds no port either.
         assert seen_by(nat.groundplane, other, nat.outside, "udp", 1) is None

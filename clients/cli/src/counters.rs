@@ -1,4 +1,5 @@
-//! `groundplane counters`: each ENI's allowances, by the names that an ENA driver gives them.
+//! `groundplane counters`: each ENI's allowances, by the names that an ENA driver gives them, and what NAT gateways count, by
+//! the names of CloudWatch's metrics.
 
 use crate::Output;
 use crate::admin::AdminClient;
@@ -10,17 +11,20 @@ use serde_json::Value;
 /// No Groundplane answers, or nothing of it has the name.
 pub fn run(client: &AdminClient, wanted: Option<&str>, output: Output) -> Result<()> {
     let path = wanted.map_or_else(|| "/counters".to_owned(), |wanted| format!("/counters/{}", encode(wanted)));
-    let enis: Vec<Value> = client.get(&path)?;
+    let found: Vec<Value> = client.get(&path)?;
     if output == Output::Json {
-        println!("{}", serde_json::to_string_pretty(&enis)?);
+        println!("{}", serde_json::to_string_pretty(&found)?);
         return Ok(());
     }
-    for eni in &enis {
-        let text = |key: &str| eni[key].as_str().unwrap_or("-").to_owned();
-        println!("{} of {}", text("eni"), text("instance"));
+    for one in &found {
+        let text = |key: &str| one[key].as_str().unwrap_or("-").to_owned();
+        match one["nat_gateway"].as_str() {
+            Some(gateway) => println!("{gateway}"),
+            None => println!("{} of {}", text("eni"), text("instance")),
+        }
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        for (name, value) in eni.as_object().into_iter().flatten().filter(|(_, value)| value.is_u64()) {
+        for (name, value) in one.as_object().into_iter().flatten().filter(|(_, value)| value.is_u64()) {
             table.add_row([name.clone(), value.to_string()]);
         }
         println!("{table}\n");

@@ -14,7 +14,7 @@ impl Agent {
     ///
     /// # Errors
     /// Nothing has the name, or it has no interface here.
-    pub fn eni_counters(&self, wanted: &str) -> Result<Vec<Value>, InquiryError> {
+    pub(crate) fn eni_counters(&self, wanted: &str) -> Result<Vec<Value>, InquiryError> {
         let view = self.view.borrow().clone();
         let unknown = || InquiryError::Unknown(wanted.to_owned());
         let end = find(&view, wanted, None)?.ok_or_else(unknown)?;
@@ -30,7 +30,7 @@ impl Agent {
     }
 
     /// The counters of every ENI that has an interface here.
-    pub fn all_eni_counters(&self) -> Vec<Value> {
+    pub(crate) fn all_eni_counters(&self) -> Vec<Value> {
         self.engine.ports().iter().filter_map(|port| self.counters_of(port.eni)).collect()
     }
 

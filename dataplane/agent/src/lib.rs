@@ -17,6 +17,7 @@ mod error;
 mod guest;
 mod inquiry;
 mod live;
+mod nat;
 mod plumbing;
 mod reconciler;
 mod uplink;
