@@ -106,6 +106,8 @@ GATES = [
     Gate("paths", FIRST, "packets that established flows lose at twice the load", worst(GP, "overload_lost"), at_most=0),
     Gate("paths", FIRST, "first packet of a flow: added delay beyond raw, p50, µs", beyond(GP, "first_added_p50", "raw"), at_most=30),
     Gate("paths", FIRST, "the same, p99, µs", beyond(GP, "first_added_p99", "raw"), at_most=500),
+    within(FIRST, "first packet's round trip beside a neighbour's flood at twice its budget : without, p50", GP, "neighbour_p50", "first_p50", at_most=2),
+    Gate("paths", FIRST, "the same beside the flood, p99, µs", value(GP, "neighbour_p99"), at_most=1000),
     Gate("paths", "memory", "bytes of kernel memory for a flow (two entries)", value(GP, "flow_bytes"), at_most=320),
     Gate("paths", "memory", "KiB of kernel memory for a live ENI", value("enis", "eni_kib"), at_most=400),
     beside(GROWTH, "packets per second, many rules", "rules", "pps_1", GP, at_least=0.97, slack=SLACK),

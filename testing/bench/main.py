@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -39,6 +40,8 @@ def available():
 
 def main():
     options = arguments()
+    # What was started is ended also then.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options.binaries = Path(os.environ["BENCH_BINARIES"])
     began = time.monotonic()
     options.say = lambda text: print(f"{time.monotonic() - began:7.1f} s  {text}", file=sys.stderr, flush=True)

@@ -162,6 +162,7 @@ class GroundplanePath:
     """As the paths of linux.py, over a [`Host`] that several paths share."""
 
     has_state = True
+    neighbour = None
 
     def offload(self, is_on):
         self.client.offload_all(is_on)
@@ -176,17 +177,21 @@ class GroundplanePath:
 
 class SameHost(GroundplanePath):
     name, title = "groundplane", f"Groundplane: two instances, group of {RULES} rules"
+    has_neighbour = True
 
     def __init__(self, host):
         self.host = host
         self.client = host.instance(f"{self.name}-c", host.public)
         self.server = host.instance(f"{self.name}-s", host.public)
         self.guests = [self.client, self.server]
+        if self.has_neighbour:
+            self.neighbour = host.instance(f"{self.name}-n", host.public, enis=1)
+            self.guests.append(self.neighbour)
         self.to = self.server.addresses[0]
         self.lanes = self.client.lanes(self.server.addresses)
 
     def offload(self, is_on):
-        for guest in self.guests:
+        for guest in (self.client, self.server):
             guest.offload_all(is_on)
 
 

@@ -11,7 +11,7 @@ INSTANCES_AT_ONCE = 100
 class ManyRules(SameHost):
     """A VPC of its own with so many rules, of which the ENIs have as many as AWS grants."""
 
-    name = "rules"
+    name, has_neighbour = "rules", False
 
     def __init__(self, host, count):
         self.title = f"Groundplane: {count:,} rules, {min(count, RULES_OF_ENI):,} of them at the ENI"
@@ -24,7 +24,7 @@ class ManyRules(SameHost):
 class ManyEnis(SameHost):
     """A Groundplane of its own with so many live ENIs, each an instance's."""
 
-    name = "enis"
+    name, has_neighbour = "enis", False
 
     def __init__(self, count, say):
         self.title = f"Groundplane: {count:,} live ENIs"

@@ -18,7 +18,8 @@ class LinuxPath:
 
     # Whether the path keeps something for each flow.
     has_state = False
-    uses_namespaces = ()
+    # Another client, to see what this one's doing costs it.
+    neighbour = None
     to = SERVER
     next_hop = SERVER_MAC
 

@@ -2,8 +2,10 @@
 
 import json
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 # Title, unit, which is better; in the order of the table.
 METRICS = {
@@ -26,6 +28,10 @@ METRICS = {
     "new_lost": ("of them lost", "%", "lower"),
     "overload_new": ("new flows at twice that", "1/s", "higher"),
     "overload_lost": ("established packets lost", "1", "lower"),
+    "first_p50": ("first packet's round trip, p50", "µs", "lower"),
+    "first_p99": ("the same, p99", "µs", "lower"),
+    "neighbour_p50": ("beside a neighbour's flood, p50", "µs", "lower"),
+    "neighbour_p99": ("the same, p99", "µs", "lower"),
     "first_added_p50": ("first packet takes longer, p50", "µs", "lower"),
     "first_added_p99": ("the same, p99", "µs", "lower"),
     "flow_bytes": ("kernel memory of a flow", "B", "lower"),
@@ -34,6 +40,10 @@ METRICS = {
 # So many connections can be tracked by every path for as long as a path's next turn is away.
 NEW_FLOWS = 40_000
 MANY_FLOWS = 100_000
+FIRST_PACKETS = 300
+# Twice what one ENI may ask for.
+FLOOD_RATE = 20_000
+FLOOD_HEAD_START_SECONDS = 0.3
 
 
 @dataclass
@@ -48,14 +58,17 @@ class Meter:
     port: int = 40_000
     first_flow: int = 0
 
-    def run(self, path, *mode, cpus=None, seconds=None):
+    def command(self, path, *mode, cpus=None, seconds=None):
         command = [self.traffic, "--to", path.to, "--seconds", str(seconds or self.seconds)]
         command += ["--realtime", str(self.realtime)] if self.realtime else []
         for side, netns in (("client", path.client), ("server", path.server)):
             command += [f"--{side}", netns.file] if netns else []
         for side, cpu in zip(("client", "server"), cpus or ()):
             command += [f"--{side}-cpu", str(cpu)]
-        done = subprocess.run([*command, *map(str, mode)], capture_output=True, text=True, timeout=300)
+        return [*command, *map(str, mode)]
+
+    def run(self, path, *mode, **options):
+        done = subprocess.run(self.command(path, *mode, **options), capture_output=True, text=True, timeout=300)
         if done.returncode != 0:
             raise RuntimeError(f"{path.name}: {' '.join(map(str, mode))}: {done.stderr.strip()}")
         return json.loads(done.stdout)
@@ -126,8 +139,25 @@ class Meter:
         }
 
     def first(self, path):
-        added = self.run(path, "first", "--count", 300, "--port", self.fresh_ports(1), cpus=(0, 1))["added"]
-        return {"first_added_p50": added["p50_us"], "first_added_p99": added["p99_us"]} if added else {}
+        got = self.run(path, "first", "--count", FIRST_PACKETS, "--port", self.fresh_ports(1), cpus=(0, 1))
+        if not got["added"]:
+            return {}
+        answer = {"first_p50": got["first"]["p50_us"], "first_p99": got["first"]["p99_us"]}
+        return answer | {"first_added_p50": got["added"]["p50_us"], "first_added_p99": got["added"]["p99_us"]}
+
+    def neighbour(self, path):
+        """First packets of one client while another one asks for more new flows than it may. Of paths that have two."""
+        if not path.neighbour:
+            return {}
+        options = ["--first-flow", self.fresh_flows(), "--count", FLOOD_RATE, "--rate", FLOOD_RATE, *self.lanes(path)[:2]]
+        flood = subprocess.Popen(self.command(path, "new", *options), stdout=subprocess.DEVNULL)
+        try:
+            time.sleep(FLOOD_HEAD_START_SECONDS)
+            beside = SimpleNamespace(name=path.name, to=path.to, client=path.neighbour, server=path.server)
+            got = self.run(beside, "first", "--count", FIRST_PACKETS, "--port", self.fresh_ports(1))["first"]
+        finally:
+            flood.wait(timeout=60)
+        return {"neighbour_p50": got["p50_us"], "neighbour_p99": got["p99_us"]} if got else {}
 
     def memory(self, path):
         """Kernel and process memory that the first many flows take; later rounds meet flows that are there already."""
@@ -143,7 +173,7 @@ class Meter:
         return [word for lane in path.lanes for word in ("--lane", lane)]
 
     # Connections first: what is established after them stays in the tables for a while, and tables have an end.
-    JOBS = ("bulk", "requests", "connects", "first", "established", "new_and_overload")
+    JOBS = ("bulk", "requests", "connects", "first", "established", "new_and_overload", "neighbour")
 
     def few_packets(self, path):
         return {"pps_1": self.packets(path, 1)}

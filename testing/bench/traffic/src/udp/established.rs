@@ -19,12 +19,13 @@ pub fn ask(flows: &Flows, time: Time, shared: &Shared) -> Result<Value> {
     let established = establish(&mut sender, lanes, &block, Duration::from_secs_f64(flows.patience_seconds))?;
     let establishing = began.elapsed();
     let mut draw = Draw::new(&block, sender.lanes());
-    flood(&mut sender, &block, &mut draw, time.warm_up)?;
-    shared.settle(0);
-    let (start, before) = (Instant::now(), shared.get(0));
+    let before = shared.get(0);
+    let warm_up = flood(&mut sender, &block, &mut draw, time.warm_up)?;
+    let before = shared.settle(0, before + warm_up);
+    let start = Instant::now();
     let sent = flood(&mut sender, &block, &mut draw, time.measured)?;
     let seconds = start.elapsed().as_secs_f64();
-    let received = shared.settle(0) - before;
+    let received = shared.settle(0, before + sent) - before;
     Ok(json!({
         "packets_per_second": received as f64 / seconds,
         "sent_per_second": sent as f64 / seconds,

@@ -32,7 +32,7 @@ pub fn ask(new: &New, shared: &Shared) -> Result<Value> {
         sent += sender.send(&block, lane, &places, false)? as u64;
     }
     let seconds = start.elapsed().as_secs_f64();
-    let received = shared.settle(0);
+    let received = shared.settle(0, sent);
     Ok(json!({
         "flows_per_second": received as f64 / seconds,
         "offered_per_second": sent as f64 / seconds,
