@@ -58,11 +58,12 @@ class Groundplane:
         self.environment = {**os.environ, "GROUNDPLANE_RUN_DIR": str(self.run_dir), "GROUNDPLANE_NAME": self.name}
         self.process = None
 
-    def up(self):
+    def up(self, *within):
+        """Starts it, with the words of another command in front where given."""
         self.run_dir.mkdir(parents=True, exist_ok=True)
         log = open(self.directory / "up.log", "ab")
         self.process = subprocess.Popen(
-            [BINARY, "up", *self.options], env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            [*within, BINARY, "up", *self.options], env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:

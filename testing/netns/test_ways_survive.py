@@ -1,7 +1,8 @@
 """`kill -9` of the process while flows run by gateways: they go on without it, and after its restart no translated tuple
 is given twice.
 
-That a NAT gateway resets what comes after 350 idle seconds is a test of the slow path's, whose clock can be turned.
+Nobody waits 350 seconds here: the process is started again where the clock is that much ahead (a time namespace). Exact
+times are tests of the slow path's.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import time
 
 from internet import WEB, WEB6, seen_by, why
 from loops import loop
+from test_packets import wait_for
 
 # In a guest: as many connections as asked for, from ports that others have too; says whom the server sees, and then
 # again and again how many of them echo.
@@ -35,6 +37,22 @@ while True:
     time.sleep(0.1)
 """
 EACH = 60
+# In a guest: a connection that is silent until the file /root/speak is there.
+SILENT = """
+import os, socket, sys, time
+s = socket.create_connection((sys.argv[1], 7), 10)
+print(*s.recv(99).decode().split(), flush=True)
+while not os.path.exists("/root/speak"):
+    time.sleep(0.02)
+try:
+    s.sendall(b"still there\\n")
+    print(s.recv(99).decode().strip())
+except OSError as error:
+    print(type(error).__name__)
+"""
+IDLE = 350
+# Not the time since boot: by that, processes are told apart.
+AHEAD = ("unshare", "--time", "--monotonic", str(IDLE + 10))
 
 
 def hold(ways, instance):
@@ -101,3 +119,25 @@ def test_flows_go_on_without_the_process_and_new_ones_share_no_tuple(ways):
             ways.ec2.terminate_instances(InstanceIds=[other])
         assert seen_by(ways.groundplane, ways.nat_client, WEB)[0] == ways.nat_address
         assert why(ways.groundplane, ways.nat_client, WEB) == (True, None)
+
+
+def test_a_nat_gateway_resets_what_speaks_after_350_idle_seconds_and_no_other_way_does(ways):
+    """VPC user guide, "Compare NAT gateways and NAT instances": a reset, and no FIN; metric IdleTimeoutCount."""
+    timeouts = lambda: json.loads(ways.groundplane.command("counters", ways.nat, "--json").stdout)[0]["IdleTimeoutCount"]
+    clients = [(ways.nat_client, WEB), (ways.igw_client, WEB), (ways.igw_client, WEB6)]
+    silent = [ways.groundplane.popen_exec(client, "python3", "-c", SILENT, server) for client, server in clients]
+    with contextlib.ExitStack() as stack:
+        for process in silent:
+            stack.callback(end, process)
+            assert process.stdout.readline().strip()
+        stack.callback(ways.groundplane.up)
+        ways.groundplane.kill()
+        ways.groundplane.up(*AHEAD)
+        # And to the right time again.
+        stack.callback(ways.groundplane.kill)
+        assert wait_for(lambda: timeouts() > 0)
+        for client in (ways.nat_client, ways.igw_client):
+            ways.groundplane.exec(client, "touch", "/root/speak")
+        said = [process.stdout.readline().strip() for process in silent]
+        assert said == ["ConnectionResetError", "still there", "still there"]
+        assert seen_by(ways.groundplane, ways.nat_client, WEB)[0] == ways.nat_address
