@@ -85,6 +85,9 @@ impl Plumbing {
             Seat::Machine => self.plug_tap(plan)?,
         }
         self.configure(plan, seat)?;
+        if matches!(seat, Seat::Netns { is_configured: true, .. } | Seat::Tap { .. }) {
+            self.links.wait_active(&plan.host_name())?;
+        }
         debug!(eni = %plan.eni, took_us = started.elapsed().as_micros(), "plugged");
         Ok(())
     }

@@ -14,6 +14,7 @@ use rtnetlink::packet_route::link::{
 };
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 /// `IFNAMSIZ` of linux/if.h less the closing zero, in bytes.
 const NAME_MAX_BYTES: usize = 15;
@@ -25,6 +26,10 @@ const TX_QUEUE_PACKETS: u32 = 1000;
 const DOOMED_GROUP: u32 = 0x6770_0001;
 /// Links that are removed together: nobody else gets at the routing tables for so long.
 const GROUP_MAX: usize = 128;
+
+/// How often, and after what pauses, a link is looked at that comes up.
+const ACTIVE_TRIES: u32 = 250;
+const ACTIVE_PAUSE: Duration = Duration::from_millis(1);
 
 /// A veth pair: the near end in the namespace of [`Links`], the far end inside an instance under its final name.
 #[derive(Debug)]
@@ -73,6 +78,8 @@ pub struct LinkInfo {
     pub kind: Option<String>,
     /// Index of the far end of a veth pair, in the far end's namespace.
     pub peer_ifindex: Option<u32>,
+    /// Whether the kernel sends what it is given for this link, and does not drop it.
+    pub is_active: bool,
 }
 
 /// The links of one network namespace.
@@ -238,6 +245,25 @@ impl Links {
         }
     }
 
+    /// Waits until a link that is up sends what it is given. When the other end of a pair comes up, the kernel drops
+    /// what it is given for this end until a worker of its own has looked at it (net/core/link_watch.c): an answer to the
+    /// first question for a neighbour would be lost, and the next question comes a second later.
+    ///
+    /// Since Linux 6.8 asking for the link makes the kernel look at once. A link whose other end is down again stays as
+    /// it is: then this gives up.
+    ///
+    /// # Errors
+    /// When the kernel's answer can't be read.
+    pub fn wait_active(&self, name: &str) -> Result<(), LinuxError> {
+        for _ in 0..ACTIVE_TRIES {
+            if self.link(name)?.is_none_or(|link| link.is_active) {
+                break;
+            }
+            std::thread::sleep(ACTIVE_PAUSE);
+        }
+        Ok(())
+    }
+
     /// Sets a link up.
     ///
     /// # Errors
@@ -313,6 +339,7 @@ fn read_link(object: &RouteNetlinkMessage) -> Option<LinkInfo> {
             LinkAttribute::Address(mac) => link.mac = mac.as_slice().try_into().unwrap_or_default(),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Link(index) => link.peer_ifindex = Some(*index),
+            LinkAttribute::Qdisc(name) => link.is_active = name != "noop",
             LinkAttribute::LinkInfo(infos) => {
                 link.kind = infos.iter().find_map(|info| match info {
                     InfoAttribute::Kind(kind) => Some(kind.to_string()),
@@ -398,6 +425,34 @@ mod tests {
         links.ensure_veth(&spec(&new, [2, 0, 0, 0, 0, 2])).unwrap();
         assert!(Links::open(&old).unwrap().link("eth0").unwrap().is_none());
         assert_eq!(Links::open(&new).unwrap().link("eth0").unwrap().unwrap().mac, [2, 0, 0, 0, 0, 2]);
+    }
+
+    #[test]
+    fn the_first_frame_into_a_link_that_is_active_arrives() {
+        if !root_or_skip() {
+            return;
+        }
+        let (host, guest) = (NetNs::new_unpinned().unwrap(), NetNs::new_unpinned().unwrap());
+        let links = Links::open(&host).unwrap();
+        let sender = crate::PacketSender::open(&host).unwrap();
+        for _ in 0..50 {
+            let veth = links.ensure_veth(&spec(&guest, [2, 0, 0, 0, 0, 1])).unwrap();
+            Links::open(&guest).unwrap().set_up(veth.guest_ifindex).unwrap();
+            links.wait_active("gpe0123456789ab").unwrap();
+            sender.send(veth.host_ifindex, &crate::testing::frame(100)).unwrap();
+            // What arrives is counted within the call that sends it, or by a soft interrupt soon.
+            let counts = || guest.run(|| std::fs::read_to_string("/proc/thread-self/net/dev").unwrap()).unwrap();
+            let received = || counts().lines().any(|line| line.contains("eth0:") && !line.contains("eth0:       0"));
+            assert!(
+                (0..1000).any(|_| received() || {
+                    std::thread::sleep(ACTIVE_PAUSE);
+                    false
+                }),
+                "{}",
+                counts()
+            );
+            links.remove_link("gpe0123456789ab").unwrap();
+        }
     }
 
     #[test]
