@@ -95,7 +95,7 @@ def run(options):
             samples = {}
             for name in order:
                 options.say(f"round {number} of {rounds}: {paths[name].title}")
-                jobs = ("few_packets", "new_and_overload") if name in grown else meter.JOBS
+                jobs = ("few_packets", "first", "new_and_overload") if name in grown else meter.JOBS
                 samples[name] = meter.measure(paths[name], jobs, options.say)
             if number == 1:
                 samples = {name: {**row, **memory.get(name, {})} for name, row in samples.items()}
