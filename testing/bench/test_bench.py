@@ -71,6 +71,10 @@ def test_what_is_recorded_replaces_what_was(tmp_path):
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
     assert text.count("| bulk TCP | 1 stream, groundplane : raw | >= 0.95 | 1.00 | met |") == 1
     assert "2 CPUs (A), 4 GiB, Linux 6.1, 50% of it busy" in text
+    # A run of another suite leaves these alone.
+    specification.record(file, {"other": result()}, [])
+    text = file.read_text()
+    assert text.count("Suite `") == 2 and text.count("| bulk TCP | 1 stream, groundplane : raw | >= 0.95 | 1.00 | met |") == 1
 
 
 def test_the_specification_lists_every_gate():
