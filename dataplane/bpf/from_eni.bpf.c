@@ -15,6 +15,8 @@ int gp_from_eni(struct __sk_buff *skb)
 {
 	struct gp_packet packet = {};
 	struct gp_flow_value *flow;
+	__u32 segments;
+	__u64 now;
 
 	if (skb->vlan_present && skb->vlan_proto != gp_ntohs(ETH_P_8021Q))
 		return gp_drop(GP_DROP_UNSUPPORTED_ETHER_TYPE);
@@ -25,12 +27,14 @@ int gp_from_eni(struct __sk_buff *skb)
 		return gp_upcall(skb, GP_CAUSE_MISS);
 	if (gp_flow_reopens(flow, &packet))
 		return gp_upcall(skb, GP_CAUSE_REOPEN);
+	segments = gp_segments(skb, &packet);
+	now = bpf_ktime_get_coarse_ns();
 	if (flow->action == GP_ACTION_DELIVER) {
 		if (gp_is_too_large(skb, flow, &packet))
 			return gp_upcall(skb, GP_CAUSE_TOO_LARGE);
-		return gp_deliver(skb, flow, &packet);
+		return gp_deliver(skb, flow, &packet, segments, now);
 	}
-	gp_flow_count(skb, flow, &packet);
+	gp_flow_count(skb, flow, &packet, segments, now);
 	return gp_drop(flow->drop_reason);
 }
 

@@ -51,3 +51,23 @@ struct {
 	__type(key, struct gp_connection_key);
 	__type(value, struct gp_connection_value);
 } gp_conns SEC(".maps");
+
+/* What instances have left of their bandwidth, in rows of GP_BUCKETS_PER_ALLOWANCE; the row at 0 is never used. User
+ * space has it mapped, since it forwards packets, too.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 15);
+	__type(key, __u32);
+	__type(value, struct gp_bucket);
+} gp_buckets SEC(".maps");
+
+/* Whose row is where: user space's alone. It is a map so that it outlives the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 13);
+	__type(key, struct gp_allowance_key);
+	__type(value, struct gp_allowance_value);
+} gp_allowances SEC(".maps");

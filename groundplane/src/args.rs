@@ -124,6 +124,9 @@ pub struct UpOptions {
     /// For --auth strict: a file with one "ACCESS_KEY SECRET ACCOUNT" per line.
     #[arg(long, required_if_eq("auth", "strict"))]
     pub keys: Option<PathBuf>,
+    /// Whether instances have no more bandwidth than their types have on AWS.
+    #[arg(long, value_enum, default_value_t = Switch::On, env = "GROUNDPLANE_BANDWIDTH_LIMITS")]
+    pub bandwidth_limits: Switch,
     /// Raise or lower a quota, as in --quota enis=10000; may be repeated. The names are in docs/quotas.md.
     #[arg(long = "quota", value_name = "NAME=VALUE")]
     pub quotas: Vec<String>,
@@ -168,6 +171,12 @@ pub enum Guest {
     Sandbox,
     /// A virtual machine, by QEMU.
     Vm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

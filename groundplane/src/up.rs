@@ -1,6 +1,6 @@
 //! `groundplane up`: the region's server and this host's agent in one process.
 
-use crate::args::{AuthKind, Guest, StoreKind, UpOptions};
+use crate::args::{AuthKind, Guest, StoreKind, Switch, UpOptions};
 use crate::{admin, doctor, lock};
 use anyhow::{Context, Result, bail};
 use gp_agent::{Agent, AgentConfig};
@@ -65,8 +65,11 @@ async fn serve(name: &str, run_dir: &Path, options: UpOptions) -> Result<()> {
     let server = Server::new(store, settings(&options)?, from_host);
     // Written before anything is made on the host, so that `down` finds the data directory after a crash.
     run_file(listen, &options, data_dir.clone()).write(run_dir)?;
-    let config =
-        AgentConfig { uplink: options.uplink.config(&options.region)?, ..AgentConfig::new(name, run_dir, &data_dir) };
+    let config = AgentConfig {
+        uplink: options.uplink.config(&options.region)?,
+        bandwidth_limits: options.bandwidth_limits == Switch::On,
+        ..AgentConfig::new(name, run_dir, &data_dir)
+    };
     let agent = Agent::start(config, server.host_view(), reports).context("starting the host's agent")?;
     let agent = Arc::new(agent);
     let admin = admin::listen(&place::admin_socket(run_dir)).context("opening the admin socket")?;

@@ -17,7 +17,7 @@ use shared::{shared_constants, shared_structs};
 
 shared_constants! {
     /// Grows with every change of a struct of this crate; pinned maps of another version are not adopted.
-    pub const ABI_VERSION: u32 = 2;
+    pub const ABI_VERSION: u32 = 3;
 
     /// Drop every packet of the flow.
     pub const ACTION_DROP: u8 = 1;
@@ -48,6 +48,17 @@ shared_constants! {
     pub const CAUSE_REOPEN: u32 = 3;
     /// Larger than the flow's frames may be: its sender is to be told, or it is to be fragmented.
     pub const CAUSE_TOO_LARGE: u32 = 4;
+
+    /// An instance's allowance of bandwidth on one network card is this many buckets in a row.
+    pub const BUCKETS_PER_ALLOWANCE: u32 = 4;
+    /// What the instance sends. Even indices are for what goes out, odd ones for what comes in.
+    pub const BUCKET_OUT: u32 = 0;
+    /// What it receives.
+    pub const BUCKET_IN: u32 = 1;
+    /// Of what it sends, what goes to an internet gateway.
+    pub const BUCKET_INTERNET_OUT: u32 = 2;
+    /// Of what it receives, what comes from an internet gateway.
+    pub const BUCKET_INTERNET_IN: u32 = 3;
 
     /// Entries of the per-CPU array of drop counters, indexed by drop reason.
     pub const DROP_COUNTERS: u32 = 256;
@@ -120,6 +131,8 @@ shared_structs! {
         pub reserved: [u8; 2],
         pub new_src: [u8; 4],
         pub new_dst: [u8; 4],
+        /// Indices of the buckets that the flow's packets take from, in this order; 0 for none.
+        pub buckets: [u32; 2],
     }
 
     /// What a port keeps in the kernel, by its number: its budget of upcalls and its counters.
@@ -133,6 +146,50 @@ shared_structs! {
         pub upcalls: u64,
         /// Packets dropped because the budget was used up.
         pub upcall_drops: u64,
+        /// Packets from this ENI dropped because its instance had no bandwidth left to send.
+        pub bandwidth_out_drops: u64,
+        /// Packets to this ENI dropped because its instance had no bandwidth left to receive.
+        pub bandwidth_in_drops: u64,
+    }
+
+    /// Bandwidth that an instance has left on one network card, one way: one cache line of an array that kernel and
+    /// user space have mapped, so both take from the same.
+    ///
+    /// `baseline_rate` fills the credit, the credit fills the tokens at `peak_rate`, and packets take tokens. So no more
+    /// than `burst + peak_rate * t` bytes pass in a time, and no more than `burst + credit_max + baseline_rate * t`.
+    pub struct Bucket {
+        /// Bytes that may pass, as an `i64`. A packet passes while there is any, so the last one leaves a debt.
+        pub tokens: u64,
+        /// `CLOCK_MONOTONIC`, in nanoseconds.
+        pub refilled_ns: u64,
+        /// Bytes.
+        pub credit: u64,
+        /// Bytes per second. 0: never filled again.
+        pub peak_rate: u64,
+        /// Most tokens.
+        pub burst: u64,
+        /// Bytes per second.
+        pub baseline_rate: u64,
+        /// Most credit.
+        pub credit_max: u64,
+        pub reserved: u64,
+    }
+
+    /// Key of the table of allowances: an instance and one of its network cards. User space's alone.
+    #[derive(Hash, PartialOrd, Ord)]
+    pub struct AllowanceKey {
+        /// The bits of the instance's id, highest byte first.
+        pub instance: [u8; 16],
+        pub card: u32,
+        pub reserved: u32,
+    }
+
+    /// Where an allowance's buckets are.
+    pub struct AllowanceValue {
+        /// Its buckets start at [`BUCKETS_PER_ALLOWANCE`] times this; never 0.
+        pub slot: u32,
+        /// 1 while the instance has no ENI on this host: it earns nothing.
+        pub is_resting: u32,
     }
 
     /// Settings of the program, in a one-entry array.

@@ -3,11 +3,11 @@
 use crate::key::{is_looked_up, key};
 use bytemuck::Zeroable;
 use gp_abi::{
-    ACTION_DELIVER, ACTION_DROP, FlowKey, FlowValue, OUTPUT_EGRESS, OUTPUT_PEER, PORT_VLAN_SHIFT, TRANSLATE_ADDRESSES,
-    TRANSLATE_PORTS,
+    ACTION_DELIVER, ACTION_DROP, BUCKET_IN, BUCKET_INTERNET_IN, BUCKET_INTERNET_OUT, BUCKET_OUT, BUCKETS_PER_ALLOWANCE,
+    FlowKey, FlowValue, OUTPUT_EGRESS, OUTPUT_PEER, PORT_VLAN_SHIFT, TRANSLATE_ADDRESSES, TRANSLATE_PORTS,
 };
 use gp_model::{EniId, Mac};
-use gp_trace::{Ingress, Path, Verdict};
+use gp_trace::{Ingress, Path, Tracker, Verdict};
 use gp_wire::{IpPacket, Transport, icmp};
 use std::net::IpAddr;
 
@@ -55,6 +55,8 @@ pub struct HostSide {
     pub mac: Mac,
     /// Largest IP packet that the ENI takes, in bytes.
     pub mtu: u16,
+    /// Slot of its instance's allowance of bandwidth; 0 for none.
+    pub allowance: u32,
 }
 
 /// How the outside is reached from this host.
@@ -105,11 +107,11 @@ impl FlowEntry {
         };
         let value = match path.verdict() {
             Verdict::Deliver { eni, src_mac, dst_mac } => {
-                deliver(path, &host_sides.host_side(*eni)?, *src_mac, *dst_mac)?
+                deliver(path, &sender, &host_sides.host_side(*eni)?, [*src_mac, *dst_mac])?
             }
             Verdict::Uplink => {
                 let UplinkSide { side, own_mac } = host_sides.uplink()?;
-                deliver(path, &side, own_mac, side.mac)?
+                deliver(path, &sender, &side, [own_mac, side.mac])?
             }
             Verdict::Drop(drop) => {
                 FlowValue { action: ACTION_DROP, drop_reason: drop.reason.code(), ..Zeroable::zeroed() }
@@ -146,7 +148,7 @@ impl FlowEntry {
 }
 
 /// `None` where the fast path can't do what the path says.
-fn deliver(path: &Path, to: &HostSide, src_mac: Mac, dst_mac: Mac) -> Option<FlowValue> {
+fn deliver(path: &Path, from: &HostSide, to: &HostSide, [src_mac, dst_mac]: [Mac; 2]) -> Option<FlowValue> {
     let mtu = path.mtu().map_or(to.mtu, |mtu| mtu.min(to.mtu));
     let mut value = FlowValue {
         action: ACTION_DELIVER,
@@ -156,10 +158,28 @@ fn deliver(path: &Path, to: &HostSide, src_mac: Mac, dst_mac: Mac) -> Option<Flo
         src_mac: src_mac.0,
         dst_mac: dst_mac.0,
         mtu: mtu.saturating_add(ETHERNET_HEADER_BYTES),
+        buckets: buckets_of(path, from, to),
         ..Zeroable::zeroed()
     };
     translate(path, &mut value)?;
     Some(value)
+}
+
+/// The buckets that a path's packets take from: the sender's, then the receiver's. To and from an internet gateway an
+/// instance has a further one; behind a NAT gateway it is not the instance that talks to the internet.
+pub fn buckets_of(path: &Path, from: &HostSide, to: &HostSide) -> [u32; 2] {
+    let index = |side: &HostSide, bucket| match side.allowance {
+        0 => 0,
+        allowance => allowance * BUCKETS_PER_ALLOWANCE + bucket,
+    };
+    let is_translated = path.passes().iter().any(|pass| matches!(pass.tracker, Tracker::NatGateway(_)));
+    match (path.ingress(), path.verdict()) {
+        (Ingress::Eni(_), Verdict::Uplink) if !is_translated => {
+            [index(from, BUCKET_OUT), index(from, BUCKET_INTERNET_OUT)]
+        }
+        (Ingress::Uplink, _) if !is_translated => [index(to, BUCKET_INTERNET_IN), index(to, BUCKET_IN)],
+        _ => [index(from, BUCKET_OUT), index(to, BUCKET_IN)],
+    }
 }
 
 fn translate(path: &Path, value: &mut FlowValue) -> Option<()> {

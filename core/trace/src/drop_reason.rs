@@ -106,4 +106,8 @@ drop_reasons! {
     NatPortExhausted = 33, "nat-port-exhausted";
     /// The routes lead the packet in a circle.
     RoutingLoop = 34, "routing-loop";
+    /// The sender's instance has used up the bandwidth that its type allows it to send (ENA's bw_out_allowance_exceeded).
+    BandwidthOutAllowance = 35, "bandwidth-out-allowance";
+    /// The receiver's instance has used up the bandwidth that its type allows it to receive (ENA's bw_in_allowance_exceeded).
+    BandwidthInAllowance = 36, "bandwidth-in-allowance";
 }

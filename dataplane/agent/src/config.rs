@@ -14,11 +14,19 @@ pub struct AgentConfig {
     pub data_dir: PathBuf,
     /// The way to the outside; none unless it is set.
     pub uplink: Option<UplinkConfig>,
+    /// Whether instances have no more bandwidth than their types; they do unless it is set otherwise.
+    pub bandwidth_limits: bool,
 }
 
 impl AgentConfig {
     pub fn new(name: &str, run_dir: &Path, data_dir: &Path) -> Self {
-        Self { name: name.to_owned(), run_dir: run_dir.to_owned(), data_dir: data_dir.to_owned(), uplink: None }
+        Self {
+            name: name.to_owned(),
+            run_dir: run_dir.to_owned(),
+            data_dir: data_dir.to_owned(),
+            uplink: None,
+            bandwidth_limits: true,
+        }
     }
 
     pub(crate) fn netns_pin(&self) -> PathBuf {

@@ -42,9 +42,11 @@ impl Agent {
         Some(json!({
             "eni": id,
             "instance": eni.and_then(|eni| eni.attachment.as_ref()).map(|attachment| attachment.instance),
-            "conntrack_allowance_available": connections_free,
-            "conntrack_allowance_exceeded": connections_refused,
+            "bw_in_allowance_exceeded": kernel.bandwidth_in_drops,
+            "bw_out_allowance_exceeded": kernel.bandwidth_out_drops,
             "pps_allowance_exceeded": kernel.upcall_drops,
+            "conntrack_allowance_exceeded": connections_refused,
+            "conntrack_allowance_available": connections_free,
             "connections": connections,
             "flows": flows,
             "upcalls": kernel.upcalls,

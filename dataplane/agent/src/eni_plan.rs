@@ -1,10 +1,12 @@
 //! What an ENI must look like on this host, read off the world.
 
+use gp_catalog::catalog;
 use gp_linux::{GuestAddress, PolicyTable};
 use gp_model::{
     Eni, EniAttachmentId, EniId, ExternalGuest, ExternalNetns, GuestKind, Instance, InstanceId, Mac, Region,
     TrunkAssociation, World,
 };
+use gp_slowpath::Allowance;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
@@ -44,6 +46,8 @@ pub struct EniPlan {
     pub policy_routing: bool,
     /// The branch ENIs of a trunk: each a VLAN of its link, with a MAC address of its own.
     pub branches: BTreeMap<EniId, (u16, Mac)>,
+    /// What the instance's type allows. Branches share it.
+    pub allowance: Option<Allowance>,
 }
 
 impl EniPlan {
@@ -72,6 +76,9 @@ impl EniPlan {
             gateway_ipv4: gp_trace::router_ipv4(subnet),
             number,
             branches: branches_of(world, eni.id),
+            allowance: catalog()
+                .get(&instance.instance_type)
+                .map(|kind| Allowance::of(kind, instance.id, attachment.network_card_index)),
             policy_routing: instance.tags.get(POLICY_ROUTING_TAG).is_none_or(|value| value != "off"),
         })
     }

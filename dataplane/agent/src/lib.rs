@@ -84,7 +84,7 @@ impl Agent {
         let tap = Tap::ensure(&netns, UPCALL_TAP, UPCALL_MTU)?;
         fastpath.settings().set_upcall_ifindex(tap.ifindex)?;
         let engine = Arc::new(Engine::new(HostKernel::new(&fastpath, PacketSender::open(&netns)?)));
-        let plumbing = Arc::new(Plumbing::new(netns, fastpath, engine.clone())?);
+        let plumbing = Arc::new(Plumbing::new(netns, fastpath, engine.clone(), config.bandwidth_limits)?);
 
         let applied = Arc::new(AtomicU64::new(0));
         let (done, finished) = mpsc::channel(DONE_QUEUE);

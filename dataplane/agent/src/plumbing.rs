@@ -6,7 +6,7 @@ use crate::guest::Seat;
 use gp_linux::{GuestAddress, GuestConfig, LinkRemover, Links, NetNs, Tap, VethSpec, configure_guest};
 use gp_maps::Fastpath;
 use gp_model::{EniId, InstanceId};
-use gp_slowpath::{Engine, Now, Output, Port, Uplink};
+use gp_slowpath::{Allowance, Engine, Now, Output, Port, Uplink};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -23,6 +23,8 @@ pub struct Plumbing {
     remover: LinkRemover,
     fastpath: Mutex<Fastpath>,
     engine: Arc<Engine>,
+    /// Whether instances have no more bandwidth than their types.
+    bandwidth_limits: bool,
     /// Where each ENI was plugged last. An ENI may be plugged into its next instance before the last one has let it go:
     /// letting go must not take it from the next one.
     holders: Mutex<HashMap<EniId, InstanceId>>,
@@ -31,9 +33,15 @@ pub struct Plumbing {
 impl Plumbing {
     /// # Errors
     /// The namespace can't be entered.
-    pub fn new(netns: NetNs, fastpath: Fastpath, engine: Arc<Engine>) -> Result<Self, AgentError> {
+    pub fn new(
+        netns: NetNs,
+        fastpath: Fastpath,
+        engine: Arc<Engine>,
+        bandwidth_limits: bool,
+    ) -> Result<Self, AgentError> {
         let (links, remover) = (Links::open(&netns)?, LinkRemover::open(&netns)?);
-        Ok(Self { netns, links, remover, fastpath: Mutex::new(fastpath), engine, holders: Mutex::default() })
+        let (fastpath, holders) = (Mutex::new(fastpath), Mutex::default());
+        Ok(Self { netns, links, remover, fastpath, engine, bandwidth_limits, holders })
     }
 
     /// The links of Groundplane's own namespace.
@@ -119,7 +127,9 @@ impl Plumbing {
     /// Judges what comes in by an ENI's host side from now on.
     fn carry(&self, plan: &EniPlan, ifindex: u32, output: Output) -> Result<(), AgentError> {
         let (region, mac) = (plan.region.clone(), plan.mac);
-        let port = Port { eni: plan.eni, region, ifindex, vlan: 0, output, mac, mtu: MTU };
+        let bandwidth = |allowance: Allowance| allowance.bandwidth.filter(|_| self.bandwidth_limits);
+        let allowance = plan.allowance.map(|allowance| Allowance { bandwidth: bandwidth(allowance), ..allowance });
+        let port = Port { eni: plan.eni, region, ifindex, vlan: 0, output, mac, mtu: MTU, allowance };
         self.engine.add_port(port, Now::read())?;
         self.attach(&plan.host_name())?;
         self.ensure_branches(plan)

@@ -3,7 +3,7 @@
 
 #include <linux/types.h>
 
-#define GP_ABI_VERSION 2u
+#define GP_ABI_VERSION 3u
 #define GP_ACTION_DROP 1u
 #define GP_ACTION_DELIVER 2u
 #define GP_OUTPUT_PEER 1u
@@ -16,6 +16,11 @@
 #define GP_CAUSE_SLOW 2u
 #define GP_CAUSE_REOPEN 3u
 #define GP_CAUSE_TOO_LARGE 4u
+#define GP_BUCKETS_PER_ALLOWANCE 4u
+#define GP_BUCKET_OUT 0u
+#define GP_BUCKET_IN 1u
+#define GP_BUCKET_INTERNET_OUT 2u
+#define GP_BUCKET_INTERNET_IN 3u
 #define GP_DROP_COUNTERS 256u
 #define GP_OPENED_BY_EGRESS 1u
 #define GP_OPENED_BY_INGRESS 2u
@@ -62,8 +67,9 @@ struct gp_flow_value {
 	__u8 reserved[2];
 	__u8 new_src[4];
 	__u8 new_dst[4];
+	__u32 buckets[2];
 };
-_Static_assert(sizeof(struct gp_flow_value) == 64, "size of struct gp_flow_value");
+_Static_assert(sizeof(struct gp_flow_value) == 72, "size of struct gp_flow_value");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, packets) == 0, "offset of struct gp_flow_value.packets");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, bytes) == 8, "offset of struct gp_flow_value.bytes");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, last_seen_ns) == 16, "offset of struct gp_flow_value.last_seen_ns");
@@ -82,6 +88,7 @@ _Static_assert(__builtin_offsetof(struct gp_flow_value, new_dst_port) == 52, "of
 _Static_assert(__builtin_offsetof(struct gp_flow_value, reserved) == 54, "offset of struct gp_flow_value.reserved");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, new_src) == 56, "offset of struct gp_flow_value.new_src");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, new_dst) == 60, "offset of struct gp_flow_value.new_dst");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, buckets) == 64, "offset of struct gp_flow_value.buckets");
 
 struct gp_eni_state {
 	__u64 tokens;
@@ -90,14 +97,56 @@ struct gp_eni_state {
 	__u64 upcall_burst;
 	__u64 upcalls;
 	__u64 upcall_drops;
+	__u64 bandwidth_out_drops;
+	__u64 bandwidth_in_drops;
 };
-_Static_assert(sizeof(struct gp_eni_state) == 48, "size of struct gp_eni_state");
+_Static_assert(sizeof(struct gp_eni_state) == 64, "size of struct gp_eni_state");
 _Static_assert(__builtin_offsetof(struct gp_eni_state, tokens) == 0, "offset of struct gp_eni_state.tokens");
 _Static_assert(__builtin_offsetof(struct gp_eni_state, refilled_ns) == 8, "offset of struct gp_eni_state.refilled_ns");
 _Static_assert(__builtin_offsetof(struct gp_eni_state, upcall_rate) == 16, "offset of struct gp_eni_state.upcall_rate");
 _Static_assert(__builtin_offsetof(struct gp_eni_state, upcall_burst) == 24, "offset of struct gp_eni_state.upcall_burst");
 _Static_assert(__builtin_offsetof(struct gp_eni_state, upcalls) == 32, "offset of struct gp_eni_state.upcalls");
 _Static_assert(__builtin_offsetof(struct gp_eni_state, upcall_drops) == 40, "offset of struct gp_eni_state.upcall_drops");
+_Static_assert(__builtin_offsetof(struct gp_eni_state, bandwidth_out_drops) == 48, "offset of struct gp_eni_state.bandwidth_out_drops");
+_Static_assert(__builtin_offsetof(struct gp_eni_state, bandwidth_in_drops) == 56, "offset of struct gp_eni_state.bandwidth_in_drops");
+
+struct gp_bucket {
+	__u64 tokens;
+	__u64 refilled_ns;
+	__u64 credit;
+	__u64 peak_rate;
+	__u64 burst;
+	__u64 baseline_rate;
+	__u64 credit_max;
+	__u64 reserved;
+};
+_Static_assert(sizeof(struct gp_bucket) == 64, "size of struct gp_bucket");
+_Static_assert(__builtin_offsetof(struct gp_bucket, tokens) == 0, "offset of struct gp_bucket.tokens");
+_Static_assert(__builtin_offsetof(struct gp_bucket, refilled_ns) == 8, "offset of struct gp_bucket.refilled_ns");
+_Static_assert(__builtin_offsetof(struct gp_bucket, credit) == 16, "offset of struct gp_bucket.credit");
+_Static_assert(__builtin_offsetof(struct gp_bucket, peak_rate) == 24, "offset of struct gp_bucket.peak_rate");
+_Static_assert(__builtin_offsetof(struct gp_bucket, burst) == 32, "offset of struct gp_bucket.burst");
+_Static_assert(__builtin_offsetof(struct gp_bucket, baseline_rate) == 40, "offset of struct gp_bucket.baseline_rate");
+_Static_assert(__builtin_offsetof(struct gp_bucket, credit_max) == 48, "offset of struct gp_bucket.credit_max");
+_Static_assert(__builtin_offsetof(struct gp_bucket, reserved) == 56, "offset of struct gp_bucket.reserved");
+
+struct gp_allowance_key {
+	__u8 instance[16];
+	__u32 card;
+	__u32 reserved;
+};
+_Static_assert(sizeof(struct gp_allowance_key) == 24, "size of struct gp_allowance_key");
+_Static_assert(__builtin_offsetof(struct gp_allowance_key, instance) == 0, "offset of struct gp_allowance_key.instance");
+_Static_assert(__builtin_offsetof(struct gp_allowance_key, card) == 16, "offset of struct gp_allowance_key.card");
+_Static_assert(__builtin_offsetof(struct gp_allowance_key, reserved) == 20, "offset of struct gp_allowance_key.reserved");
+
+struct gp_allowance_value {
+	__u32 slot;
+	__u32 is_resting;
+};
+_Static_assert(sizeof(struct gp_allowance_value) == 8, "size of struct gp_allowance_value");
+_Static_assert(__builtin_offsetof(struct gp_allowance_value, slot) == 0, "offset of struct gp_allowance_value.slot");
+_Static_assert(__builtin_offsetof(struct gp_allowance_value, is_resting) == 4, "offset of struct gp_allowance_value.is_resting");
 
 struct gp_config {
 	__u32 upcall_ifindex;

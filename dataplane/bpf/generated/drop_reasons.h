@@ -69,3 +69,7 @@
 #define GP_DROP_NAT_PORT_EXHAUSTED 33u
 /* The routes lead the packet in a circle. */
 #define GP_DROP_ROUTING_LOOP 34u
+/* The sender's instance has used up the bandwidth that its type allows it to send (ENA's bw_out_allowance_exceeded). */
+#define GP_DROP_BANDWIDTH_OUT_ALLOWANCE 35u
+/* The receiver's instance has used up the bandwidth that its type allows it to receive (ENA's bw_in_allowance_exceeded). */
+#define GP_DROP_BANDWIDTH_IN_ALLOWANCE 36u

@@ -35,13 +35,11 @@ static __always_inline __u32 gp_segments(struct __sk_buff *skb, const struct gp_
  * a flag only while two CPUs each add a first one, and then the connection lives until its idle timeout.
  */
 static __always_inline void gp_flow_count(struct __sk_buff *skb, struct gp_flow_value *flow,
-					  const struct gp_packet *packet)
+					  const struct gp_packet *packet, __u32 segments, __u64 now)
 {
-	__u32 segments = gp_segments(skb, packet);
-
 	__sync_fetch_and_add(&flow->packets, segments);
 	__sync_fetch_and_add(&flow->bytes, skb->len + (__u64)(segments - 1) * packet->headers);
-	flow->last_seen_ns = bpf_ktime_get_coarse_ns();
+	flow->last_seen_ns = now;
 	if ((flow->tcp_flags | packet->tcp_flags) != flow->tcp_flags)
 		flow->tcp_flags |= packet->tcp_flags;
 }

@@ -1,9 +1,10 @@
-/* Replaying a flow entry: size, addresses and ports, Ethernet addresses, tag, output. */
+/* Replaying a flow entry: size, bandwidth, addresses and ports, Ethernet addresses, tag, output. */
 #pragma once
 
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 
+#include "bandwidth.h"
 #include "flow.h"
 #include "parse.h"
 #include "stats.h"
@@ -106,8 +107,12 @@ static __noinline int gp_retag(struct __sk_buff *skb, const struct gp_flow_value
 }
 
 static __always_inline int gp_deliver(struct __sk_buff *skb, struct gp_flow_value *flow,
-				      const struct gp_packet *packet)
+				      const struct gp_packet *packet, __u32 segments, __u64 now)
 {
+	__u32 empty = gp_police(flow, gp_ip_bytes(skb, packet, segments), now);
+
+	if (empty)
+		return gp_exceeded(flow, packet, empty, segments);
 	if (flow->translate && gp_translate(skb, flow, packet))
 		return gp_drop(GP_DROP_NO_MEMORY);
 	/* Destination and source lie in the value as in the frame. */
@@ -115,7 +120,7 @@ static __always_inline int gp_deliver(struct __sk_buff *skb, struct gp_flow_valu
 		return gp_drop(GP_DROP_NO_MEMORY);
 	if ((skb->vlan_present || flow->out_vlan) && gp_retag(skb, flow))
 		return gp_drop(GP_DROP_NO_MEMORY);
-	gp_flow_count(skb, flow, packet);
+	gp_flow_count(skb, flow, packet, segments, now);
 	if (flow->output == GP_OUTPUT_EGRESS)
 		return bpf_redirect(flow->out_ifindex, 0);
 	/* The host side took the frame for somebody else's, since it holds another MAC, and the guest would believe it. */

@@ -1,7 +1,7 @@
 //! The kernel side of the fast path: loads the program, keeps its maps, hangs it on ENIs.
 //!
 //! ```text
-//! Fastpath::load ─ adopts or makes ─ Flows · EniStates · DropCounters · Settings · Connections
+//! Fastpath::load ─ adopts or makes ─ Flows · EniStates · DropCounters · Settings · Connections · Buckets · Allowances
 //!                └ attach_eni: the program on ingress of a host side
 //! ```
 //!
@@ -10,7 +10,9 @@
 //! are cheap to clone, work from every thread, and answer a full table by a value. Needs Linux 5.15, CAP_BPF and
 //! CAP_NET_ADMIN.
 
+mod allowances;
 mod attach;
+mod buckets;
 mod connections;
 mod counters;
 mod enis;
@@ -23,7 +25,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use allowances::Allowances;
 pub use attach::AttachError;
+pub use buckets::Buckets;
 pub use connections::Connections;
 pub use counters::DropCounters;
 pub use enis::{EniStates, UpcallBudget};

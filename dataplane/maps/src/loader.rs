@@ -1,5 +1,7 @@
 //! Loading the object, and taking over the maps that an earlier process pinned.
 
+use crate::allowances::Allowances;
+use crate::buckets::Buckets;
 use crate::connections::Connections;
 use crate::counters::DropCounters;
 use crate::enis::EniStates;
@@ -11,7 +13,10 @@ use aya::maps::{Map, MapData, MapInfo, MapType};
 use aya::programs::SchedClassifier;
 use aya::{Ebpf, EbpfLoader};
 use bytemuck::Pod;
-use gp_abi::{ABI_VERSION, Config, ConnectionKey, ConnectionValue, DROP_COUNTERS, EniState, FlowKey, FlowValue};
+use gp_abi::{
+    ABI_VERSION, AllowanceKey, AllowanceValue, BUCKETS_PER_ALLOWANCE, Bucket, Config, ConnectionKey, ConnectionValue,
+    DROP_COUNTERS, EniState, FlowKey, FlowValue,
+};
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -26,18 +31,23 @@ const ENIS: &str = "gp_enis";
 const DROPS: &str = "gp_drops";
 const SETTINGS: &str = "gp_config";
 const CONNECTIONS: &str = "gp_conns";
+const BUCKETS: &str = "gp_buckets";
+const ALLOWANCES: &str = "gp_allowances";
 
-/// How much the tables may hold. Memory is taken as they fill, apart from 16 bytes for each entry of a hash table.
+/// How much the tables may hold. Memory is taken as they fill, apart from 16 bytes for each entry of a hash table and
+/// 256 for each allowance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
     pub flows: u32,
     pub connections: u32,
     pub enis: u32,
+    /// Network cards of instances.
+    pub allowances: u32,
 }
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self { flows: 1 << 20, connections: 1 << 20, enis: 1 << 16 }
+        Self { flows: 1 << 20, connections: 1 << 20, enis: 1 << 16, allowances: (1 << 13) - 1 }
     }
 }
 
@@ -50,6 +60,8 @@ pub struct Fastpath {
     drops: DropCounters,
     settings: Settings,
     connections: Connections,
+    buckets: Buckets,
+    allowances: Allowances,
 }
 
 impl Fastpath {
@@ -90,6 +102,7 @@ impl Fastpath {
             source,
         })?;
         let drops = owned_fd(&mut object, DROPS)?;
+        let buckets: Table<u32, Bucket> = table(&mut object, BUCKETS)?;
         let fastpath = Self {
             flows: Flows(table(&mut object, FLOWS)?),
             enis: EniStates(table(&mut object, ENIS)?),
@@ -97,6 +110,8 @@ impl Fastpath {
             drops: unsafe { DropCounters::new(drops, possible_cpus) },
             settings: Settings(table(&mut object, SETTINGS)?),
             connections: Connections(table(&mut object, CONNECTIONS)?),
+            buckets: Buckets::map(buckets.fd(), buckets.max_entries()?)?,
+            allowances: Allowances(table(&mut object, ALLOWANCES)?),
             object,
         };
         let upcall_ifindex = fastpath.settings.get()?.map_or(0, |config| config.upcall_ifindex);
@@ -118,6 +133,12 @@ impl Fastpath {
     }
     pub fn connections(&self) -> &Connections {
         &self.connections
+    }
+    pub fn buckets(&self) -> &Buckets {
+        &self.buckets
+    }
+    pub fn allowances(&self) -> &Allowances {
+        &self.allowances
     }
 
     pub(crate) fn program(&mut self) -> &mut SchedClassifier {
@@ -155,13 +176,17 @@ impl Shape {
     }
 }
 
-fn shapes(capacity: Capacity) -> [Shape; 5] {
+fn shapes(capacity: Capacity) -> [Shape; 7] {
+    // The first slot is none.
+    let buckets = (capacity.allowances + 1) * BUCKETS_PER_ALLOWANCE;
     [
         Shape::of::<FlowKey, FlowValue>(FLOWS, MapType::Hash, capacity.flows),
         Shape::of::<u32, EniState>(ENIS, MapType::Hash, capacity.enis),
         Shape::of::<u32, u64>(DROPS, MapType::PerCpuArray, DROP_COUNTERS),
         Shape::of::<u32, Config>(SETTINGS, MapType::Array, 1),
         Shape::of::<ConnectionKey, ConnectionValue>(CONNECTIONS, MapType::Hash, capacity.connections),
+        Shape::of::<u32, Bucket>(BUCKETS, MapType::Array, buckets),
+        Shape::of::<AllowanceKey, AllowanceValue>(ALLOWANCES, MapType::Hash, capacity.allowances),
     ]
 }
 

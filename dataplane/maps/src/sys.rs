@@ -4,6 +4,8 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 
 const MAP_LOOKUP_ELEM: u32 = 1;
 const MAP_UPDATE_ELEM: u32 = 2;
@@ -144,4 +146,48 @@ pub(crate) unsafe fn lookup_batch(
         Err(error) => return Err(error),
     };
     Ok(Batch { count: attr.count as usize, next: Position(Some(next)), is_last })
+}
+
+/// An array of the kernel, mapped for reading and writing: the same memory that the program works on.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<AtomicU64>,
+    words: usize,
+}
+
+// SAFETY: it is memory that nothing moves, reached only by atomic operations.
+unsafe impl Send for Mapping {}
+// SAFETY: as for Send.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps the first `words` of an array that was made with BPF_F_MMAPABLE.
+    ///
+    /// # Errors
+    /// The array is smaller, or was made otherwise.
+    pub fn new(map: BorrowedFd<'_>, words: usize) -> io::Result<Self> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let bytes = words * size_of::<AtomicU64>();
+        // SAFETY: a new mapping at a place of the kernel's choice touches nothing of ours.
+        let start =
+            unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, map.as_raw_fd(), 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+        Ok(Self { start, words })
+    }
+
+    pub fn words(&self) -> &[AtomicU64] {
+        // SAFETY: `new` has mapped that many words, zeroed or written by the program, until `drop`; the kernel only lets
+        // an array be mapped as far as it goes.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.words) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: start and length are those of the mapping, and nobody holds a reference to it any more.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.words * size_of::<AtomicU64>()) };
+    }
 }

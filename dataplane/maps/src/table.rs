@@ -2,6 +2,7 @@
 
 use crate::error::MapError;
 use crate::sys::{self, Found, Position};
+use aya::maps::MapData;
 use bytemuck::Pod;
 use std::io;
 use std::marker::PhantomData;
@@ -34,6 +35,13 @@ impl<K: Pod, V: Pod> Table<K, V> {
 
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+
+    /// What it may hold, as the kernel has it.
+    pub fn max_entries(&self) -> Result<u32, MapError> {
+        let failed = |error: aya::maps::MapError| self.error("size", io::Error::other(error));
+        let fd = self.fd.try_clone().map_err(|error| self.error("size", error))?;
+        MapData::from_fd(fd).and_then(|data| data.info()).map(|info| info.max_entries()).map_err(failed)
     }
 
     fn error(&self, operation: &'static str, source: io::Error) -> MapError {

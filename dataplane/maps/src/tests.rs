@@ -2,7 +2,7 @@
 
 use crate::{Capacity, Connections, Fastpath, Flows, LoadError, MapError, UpcallBudget};
 use bytemuck::Zeroable;
-use gp_abi::{ABI_VERSION, Config, ConnectionValue, FlowKey, FlowValue};
+use gp_abi::{ABI_VERSION, AllowanceKey, AllowanceValue, Bucket, Config, ConnectionValue, FlowKey, FlowValue};
 use gp_linux::{Links, NetNs, VethSpec, mount};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ fn root_or_skip() -> bool {
     is_root
 }
 
-const SMALL: Capacity = Capacity { flows: 1000, connections: 100, enis: 10 };
+const SMALL: Capacity = Capacity { flows: 1000, connections: 100, enis: 10, allowances: 5 };
 
 /// A BPF file system that goes away with its test.
 struct Bpffs(tempfile::TempDir);
@@ -202,4 +202,47 @@ fn a_program_stays_when_its_loader_goes_and_is_replaced_by_the_next() {
         assert!(second.detach_eni("no-such").is_err());
     })
     .unwrap();
+}
+
+#[test]
+fn buckets_are_the_kernels_own_memory_and_outlive_the_process() {
+    if !root_or_skip() {
+        return;
+    }
+    let bpffs = Bpffs::new();
+    let first = Fastpath::load(Some(&bpffs.pins()), SMALL).unwrap();
+    let buckets = first.buckets();
+    assert_eq!((buckets.allowances(), buckets.get(24)), (5, None));
+    let bucket = Bucket { tokens: 100, peak_rate: 1_000, burst: 200, baseline_rate: 1_000, ..Zeroable::zeroed() };
+    buckets.set(23, &bucket);
+    assert!(buckets.take(23, 150, 0) && !buckets.take(23, 1, 0), "the last packet leaves a debt");
+    assert!(buckets.take(24, 1, 0), "what has no bucket has no limit");
+    buckets.refill(23, 100_000_000);
+    let key = AllowanceKey { instance: [7; 16], card: 1, reserved: 0 };
+    first.allowances().insert(&key, &AllowanceValue { slot: 5, is_resting: 0 }).unwrap();
+    drop(first);
+    let second = Fastpath::load(Some(&bpffs.pins()), SMALL).unwrap();
+    let expected = Bucket { tokens: 50, refilled_ns: 100_000_000, ..bucket };
+    assert_eq!(second.buckets().get(23), Some(expected));
+    let mut slots = Vec::new();
+    second.allowances().scan(|key, value| slots.push((key.card, value.slot))).unwrap();
+    assert_eq!(slots, [(1, 5)]);
+    assert!(second.allowances().remove(&key).unwrap());
+}
+
+#[test]
+fn takers_in_many_threads_take_no_more_than_there_is_and_a_packet_each() {
+    if !root_or_skip() {
+        return;
+    }
+    let fastpath = Fastpath::load(None, SMALL).unwrap();
+    let buckets = fastpath.buckets();
+    buckets.set(4, &Bucket { tokens: 1_000_000, ..Zeroable::zeroed() });
+    let taken: u64 = std::thread::scope(|scope| {
+        let taker = || (0..100_000).filter(|_| buckets.take(4, 10, 0)).count() as u64 * 10;
+        let takers: Vec<_> = (0..4).map(|_| scope.spawn(taker)).collect();
+        takers.into_iter().map(|taker| taker.join().unwrap()).sum()
+    });
+    assert!((1_000_000..=1_000_000 + 4 * 10).contains(&taken), "{taken}");
+    assert_eq!(buckets.get(4).unwrap().tokens, 1_000_000u64.wrapping_sub(taken), "and each byte is accounted for");
 }

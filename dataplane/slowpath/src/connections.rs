@@ -1,8 +1,8 @@
 //! The tracked connections of this host's ENIs and gateways.
 //!
 //! The table here is the truth while the process runs; the copy in the kernel is what the next process starts from. A
-//! connection is found by its tuple in either direction, that of a NAT gateway also by its translated one. At most
-//! [`PER_ENI_MAX`] for each ENI and [`PER_GATEWAY_MAX`] for each gateway.
+//! connection is found by its tuple in either direction, that of a NAT gateway also by its translated one. At most as many
+//! for the ENIs of an instance as its type allows, and [`PER_GATEWAY_MAX`] for each gateway.
 
 use crate::clock::Now;
 use gp_abi::{ConnectionKey, ConnectionValue};
@@ -13,7 +13,7 @@ use gp_wire::{FiveTuple, TcpFlags, protocol};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-/// AWS does not publish what its instance types track; others measured some 54,000 on an m5.large.
+/// Of an ENI whose instance's type is not known.
 pub(crate) const PER_ENI_MAX: usize = 65_536;
 
 /// What eight addresses of a NAT gateway can have to one destination: 55,000 each (VPC user guide, "NAT gateways").

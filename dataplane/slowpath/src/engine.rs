@@ -1,7 +1,8 @@
 //! The engine: one state under one lock, and the kernel beside it.
 
+use crate::allowance::{AllowanceTable, BandwidthDrops};
 use crate::clock::Now;
-use crate::connections::{ConnectionTable, PER_ENI_MAX};
+use crate::connections::ConnectionTable;
 use crate::counters::{Counters, DropTotals, EniCounters, Totals};
 use crate::flows::FlowIndex;
 use crate::fragments::FragmentTable;
@@ -30,6 +31,7 @@ pub(crate) struct State {
     pub flows: FlowIndex,
     pub fragments: FragmentTable,
     pub nats: NatTable,
+    pub allowances: AllowanceTable,
     pub drops: DropTotals,
     pub totals: Totals,
 }
@@ -117,29 +119,37 @@ impl<K: Kernel> Engine<K> {
 
     /// What is counted for one ENI, if it is here.
     pub fn eni_counters(&self, eni: EniId) -> Option<EniCounters> {
-        let (number, flows, connections, connections_refused) = self.work(Now::default(), |work| {
+        self.work(Now::default(), |work| {
             let state = &work.state;
             let number = state.ports.get(eni)?.number;
             let tracker = Tracker::Eni(eni);
-            let connections = state.connections.len_of(tracker);
-            Some((number, state.flows.len_of(number), connections, state.connections.refused_of(tracker)))
-        })?;
-        let kernel = self.kernel.eni(number).ok().flatten()?;
-        let connections_free = PER_ENI_MAX.saturating_sub(connections);
-        Some(EniCounters { flows, connections, connections_free, connections_refused, kernel })
+            let mut kernel = work.kernel.eni(number).ok().flatten()?;
+            let BandwidthDrops { out, r#in } = state.allowances.dropped_of(eni);
+            kernel.bandwidth_out_drops += out;
+            kernel.bandwidth_in_drops += r#in;
+            Some(EniCounters {
+                flows: state.flows.len_of(number),
+                connections: state.connections.len_of(tracker),
+                connections_free: work.connections_free(eni),
+                connections_refused: state.connections.refused_of(tracker),
+                kernel,
+            })
+        })
     }
 }
 
 impl<K: Kernel> Work<'_, K> {
-    fn add_side(&mut self, side: Side) -> Result<(), KernelError> {
+    fn add_side(&mut self, mut side: Side) -> Result<(), KernelError> {
+        let holder = |side: &Side| side.allowance.map(|allowance| (allowance.instance, allowance.card));
         if let Some(old) = self.state.ports.find(side.ingress, &side.region)
-            && old.number != side.number
+            && (old.number, holder(old)) != (side.number, holder(&side))
         {
             match side.ingress {
                 Ingress::Eni(eni) => self.remove_port(eni),
                 Ingress::Uplink => self.remove_uplink(&side.region),
             };
         }
+        side.slot = side.allowance.as_ref().map_or(Ok(0), |allowance| self.allot(allowance))?;
         self.kernel.ensure_eni(side.number)?;
         self.state.ports.insert(side);
         Ok(())
@@ -152,6 +162,7 @@ impl<K: Kernel> Work<'_, K> {
         }
         let own: Vec<FlowKey> = self.state.flows.of_port(side.number).copied().collect();
         own.iter().for_each(|key| self.remove_flow(key));
+        self.release(&side);
         Some(side)
     }
 

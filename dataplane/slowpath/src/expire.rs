@@ -45,7 +45,10 @@ impl<K: Kernel> Engine<K> {
         for tracker in trackers {
             expired += self.work(now, |work| work.expire_connections(tracker));
         }
-        self.work(now, |work| work.state.totals.expired += expired as u64);
+        self.work(now, |work| {
+            work.state.totals.expired += expired as u64;
+            work.sweep_allowances();
+        });
         Ok(expired)
     }
 }

@@ -1,9 +1,9 @@
 //! The seam to the kernel: its tables and its links, as the engine uses them. Tests put a fake here.
 
-use gp_abi::{ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue};
+use gp_abi::{AllowanceKey, AllowanceValue, Bucket, ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue};
 use gp_compile::FlowEntry;
 use gp_linux::PacketSender;
-use gp_maps::{Connections, DropCounters, EniStates, Fastpath, Flows, MapError};
+use gp_maps::{Allowances, Buckets, Connections, DropCounters, EniStates, Fastpath, Flows, MapError};
 
 /// What the kernel could not do.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,20 @@ pub trait Kernel: Send + Sync {
     fn eni(&self, port: u32) -> Result<Option<EniState>, KernelError>;
     fn scan_enis(&self, visit: &mut dyn FnMut(u32)) -> Result<(), KernelError>;
 
+    /// The bucket of bandwidth with this index.
+    fn bucket(&self, index: u32) -> Option<Bucket>;
+    fn set_bucket(&self, index: u32, bucket: &Bucket);
+    /// Adds what the time has earned.
+    fn refill_bucket(&self, index: u32, now_ns: u64);
+    /// Takes bytes from a bucket; false where it has nothing left.
+    fn take_bandwidth(&self, index: u32, bytes: u64, now_ns: u64) -> bool;
+
+    /// Slots for allowances; the first is 1.
+    fn allowances_max(&self) -> u32;
+    fn insert_allowance(&self, key: &AllowanceKey, value: &AllowanceValue) -> Result<(), KernelError>;
+    fn remove_allowance(&self, key: &AllowanceKey) -> Result<(), KernelError>;
+    fn scan_allowances(&self, visit: &mut dyn FnMut(&AllowanceKey, &AllowanceValue)) -> Result<(), KernelError>;
+
     /// Packets that the fast path dropped, by reason.
     fn drops(&self) -> Result<Vec<(gp_trace::DropReason, u64)>, KernelError>;
 
@@ -66,6 +80,8 @@ pub struct HostKernel {
     enis: EniStates,
     drops: DropCounters,
     connections: Connections,
+    buckets: Buckets,
+    allowances: Allowances,
     sender: PacketSender,
 }
 
@@ -76,6 +92,8 @@ impl HostKernel {
             enis: fastpath.enis().clone(),
             drops: fastpath.drops().clone(),
             connections: fastpath.connections().clone(),
+            buckets: fastpath.buckets().clone(),
+            allowances: fastpath.allowances().clone(),
             sender,
         }
     }
@@ -118,6 +136,31 @@ impl Kernel for HostKernel {
     }
     fn scan_enis(&self, visit: &mut dyn FnMut(u32)) -> Result<(), KernelError> {
         Ok(self.enis.scan(|port, _| visit(port))?)
+    }
+    fn bucket(&self, index: u32) -> Option<Bucket> {
+        self.buckets.get(index)
+    }
+    fn set_bucket(&self, index: u32, bucket: &Bucket) {
+        self.buckets.set(index, bucket);
+    }
+    fn refill_bucket(&self, index: u32, now_ns: u64) {
+        self.buckets.refill(index, now_ns);
+    }
+    fn take_bandwidth(&self, index: u32, bytes: u64, now_ns: u64) -> bool {
+        self.buckets.take(index, bytes, now_ns)
+    }
+    fn allowances_max(&self) -> u32 {
+        self.buckets.allowances()
+    }
+    fn insert_allowance(&self, key: &AllowanceKey, value: &AllowanceValue) -> Result<(), KernelError> {
+        Ok(self.allowances.insert(key, value)?)
+    }
+    fn remove_allowance(&self, key: &AllowanceKey) -> Result<(), KernelError> {
+        self.allowances.remove(key)?;
+        Ok(())
+    }
+    fn scan_allowances(&self, visit: &mut dyn FnMut(&AllowanceKey, &AllowanceValue)) -> Result<(), KernelError> {
+        Ok(self.allowances.scan(visit)?)
     }
     fn drops(&self) -> Result<Vec<(gp_trace::DropReason, u64)>, KernelError> {
         Ok(self.drops.read()?)

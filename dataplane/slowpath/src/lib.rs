@@ -10,6 +10,7 @@
 //! guests never panic and never hold more memory than the bounds in each module say; connections outlive the process.
 
 mod adopt;
+mod allowance;
 mod cache;
 mod change;
 mod clock;
@@ -28,6 +29,7 @@ mod runner;
 mod upcall;
 mod why;
 
+pub use allowance::Allowance;
 pub use clock::Now;
 pub use counters::{Counters, EniCounters, Totals};
 pub use dropped::DroppedFlow;
@@ -45,6 +47,8 @@ pub use upcall::Fate;
 /// this meets `upcall-budget` among the drops.
 pub const UPCALL_BUDGET: gp_maps::UpcallBudget = gp_maps::UpcallBudget { per_second: 10_000, burst: 2_000 };
 
+#[cfg(test)]
+mod allowance_tests;
 #[cfg(test)]
 mod gateway_tests;
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Where packets come in and go out on this host: its ENIs, and each region's way to the outside.
 
+use crate::allowance::Allowance;
 use crate::kernel::KernelError;
 use gp_compile::{HostSide, HostSides, Output, UplinkSide, port_number};
-use gp_model::{EniId, Mac, Region};
+use gp_model::{EniId, InstanceId, Mac, Region};
 use gp_trace::Ingress;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// One ENI's place on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Port {
     pub mac: Mac,
     /// Largest IP packet, in bytes.
     pub mtu: u16,
+    /// What its instance's type allows; `None`: of bandwidth all, of connections as many as one ENI may have at most.
+    pub allowance: Option<Allowance>,
 }
 
 /// A region's way to the outside. Nobody asks for neighbours there: all goes to the peer and all comes from it.
@@ -52,30 +55,36 @@ pub(crate) struct Side {
     /// Of an uplink, the MAC address of our end.
     pub own_mac: Mac,
     pub mtu: u16,
+    pub allowance: Option<Allowance>,
+    /// Of the allowance of bandwidth; 0 for none.
+    pub slot: u32,
 }
 
 impl Side {
     pub fn of_port(port: Port) -> Result<Self, KernelError> {
-        let Port { eni, region, ifindex, vlan, output, mac, mtu } = port;
+        let Port { eni, region, ifindex, vlan, output, mac, mtu, allowance } = port;
         let number = port_number(ifindex, vlan).ok_or(KernelError::PortNumber { ifindex, vlan })?;
         let ingress = Ingress::Eni(eni);
-        Ok(Self { ingress, region, number, ifindex, vlan, output, mac, own_mac: Mac([0; 6]), mtu })
+        let own_mac = Mac([0; 6]);
+        Ok(Self { ingress, region, number, ifindex, vlan, output, mac, own_mac, mtu, allowance, slot: 0 })
     }
 
     pub fn of_uplink(uplink: Uplink) -> Result<Self, KernelError> {
         let Uplink { region, ifindex, output, mac: own_mac, peer_mac: mac, mtu } = uplink;
         let number = port_number(ifindex, 0).ok_or(KernelError::PortNumber { ifindex, vlan: 0 })?;
-        Ok(Self { ingress: Ingress::Uplink, region, number, ifindex, vlan: 0, output, mac, own_mac, mtu })
+        let ingress = Ingress::Uplink;
+        let (vlan, allowance, slot) = (0, None, 0);
+        Ok(Self { ingress, region, number, ifindex, vlan, output, mac, own_mac, mtu, allowance, slot })
     }
 
-    fn host_side(&self) -> HostSide {
-        let Self { ifindex, vlan, output, mac, mtu, .. } = *self;
-        HostSide { ifindex, vlan, output, mac, mtu }
+    pub fn host_side(&self) -> HostSide {
+        let Self { ifindex, vlan, output, mac, mtu, slot: allowance, .. } = *self;
+        HostSide { ifindex, vlan, output, mac, mtu, allowance }
     }
 
     fn port(&self) -> Option<Port> {
-        let Self { ifindex, vlan, output, mac, mtu, .. } = *self;
-        Some(Port { eni: self.ingress.eni()?, region: self.region.clone(), ifindex, vlan, output, mac, mtu })
+        let Self { ifindex, vlan, output, mac, mtu, allowance, .. } = *self;
+        Some(Port { eni: self.ingress.eni()?, region: self.region.clone(), ifindex, vlan, output, mac, mtu, allowance })
     }
 }
 
@@ -85,11 +94,15 @@ pub(crate) struct Ports {
     by_eni: HashMap<EniId, Side>,
     uplinks: HashMap<Region, Side>,
     by_number: HashMap<u32, (Ingress, Region)>,
+    by_instance: HashMap<InstanceId, BTreeSet<EniId>>,
 }
 
 impl Ports {
     pub fn insert(&mut self, side: Side) {
         self.by_number.insert(side.number, (side.ingress, side.region.clone()));
+        if let (Ingress::Eni(eni), Some(allowance)) = (side.ingress, &side.allowance) {
+            self.by_instance.entry(allowance.instance).or_default().insert(eni);
+        }
         match side.ingress {
             Ingress::Eni(eni) => self.by_eni.insert(eni, side),
             Ingress::Uplink => self.uplinks.insert(side.region.clone(), side),
@@ -102,11 +115,24 @@ impl Ports {
             Ingress::Uplink => self.uplinks.remove(region),
         }?;
         self.by_number.remove(&side.number);
+        if let (Ingress::Eni(eni), Some(allowance)) = (ingress, &side.allowance)
+            && let Some(enis) = self.by_instance.get_mut(&allowance.instance)
+        {
+            enis.remove(&eni);
+            if enis.is_empty() {
+                self.by_instance.remove(&allowance.instance);
+            }
+        }
         Some(side)
     }
 
     pub fn get(&self, eni: EniId) -> Option<&Side> {
         self.by_eni.get(&eni)
+    }
+
+    /// The ENIs that share an instance's allowances.
+    pub fn of_instance(&self, instance: InstanceId) -> impl Iterator<Item = &Side> {
+        self.by_instance.get(&instance).into_iter().flatten().filter_map(|eni| self.by_eni.get(eni))
     }
 
     pub fn uplink(&self, region: &Region) -> Option<&Side> {

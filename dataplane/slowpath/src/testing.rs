@@ -2,9 +2,12 @@
 
 use crate::engine::Engine;
 use crate::kernel::{Kernel, KernelError};
-use crate::{Fate, Now, Port, Uplink};
+use crate::{Allowance, Fate, Now, Port, Uplink};
 use bytemuck::Zeroable;
-use gp_abi::{ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue, UPCALL_MAGIC, UpcallHeader};
+use gp_abi::{
+    AllowanceKey, AllowanceValue, Bucket, ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue, UPCALL_MAGIC,
+    UpcallHeader,
+};
 use gp_compile::{Arrival, Cause, FlowEntry, FlowTable, HostView, Outcome, Output, execute};
 use gp_model::{Change, EniId, Generation, Mac, Record};
 use gp_trace::{DropReason, Ingress, Verdict, trace};
@@ -19,6 +22,8 @@ pub(crate) struct Tables {
     pub flows: BTreeMap<FlowKey, FlowValue>,
     pub connections: BTreeMap<ConnectionKey, ConnectionValue>,
     pub enis: BTreeMap<u32, EniState>,
+    pub buckets: BTreeMap<u32, Bucket>,
+    pub allowances: BTreeMap<AllowanceKey, AllowanceValue>,
     pub drops: BTreeMap<u16, u64>,
     pub sent: Vec<(u32, Vec<u8>)>,
     pub flows_max: usize,
@@ -30,6 +35,9 @@ impl FlowTable for Tables {
     }
     fn eni(&mut self, ifindex: u32) -> Option<&mut EniState> {
         self.enis.get_mut(&ifindex)
+    }
+    fn bucket(&mut self, index: u32) -> Option<&mut Bucket> {
+        self.buckets.get_mut(&index)
     }
     fn count_drop(&mut self, code: u16) {
         *self.drops.entry(code).or_default() += 1;
@@ -99,6 +107,35 @@ impl Kernel for Arc<FakeKernel> {
         self.tables().enis.keys().for_each(|ifindex| visit(*ifindex));
         Ok(())
     }
+    fn bucket(&self, index: u32) -> Option<Bucket> {
+        self.tables().buckets.get(&index).copied()
+    }
+    fn set_bucket(&self, index: u32, bucket: &Bucket) {
+        self.tables().buckets.insert(index, *bucket);
+    }
+    fn refill_bucket(&self, index: u32, now_ns: u64) {
+        if let Some(bucket) = self.tables().buckets.get_mut(&index) {
+            gp_compile::refill_in_place(bucket, now_ns);
+        }
+    }
+    fn take_bandwidth(&self, index: u32, bytes: u64, now_ns: u64) -> bool {
+        self.tables().buckets.get_mut(&index).is_none_or(|bucket| gp_compile::take(bucket, bytes, now_ns))
+    }
+    fn allowances_max(&self) -> u32 {
+        3
+    }
+    fn insert_allowance(&self, key: &AllowanceKey, value: &AllowanceValue) -> Result<(), KernelError> {
+        self.tables().allowances.insert(*key, *value);
+        Ok(())
+    }
+    fn remove_allowance(&self, key: &AllowanceKey) -> Result<(), KernelError> {
+        self.tables().allowances.remove(key);
+        Ok(())
+    }
+    fn scan_allowances(&self, visit: &mut dyn FnMut(&AllowanceKey, &AllowanceValue)) -> Result<(), KernelError> {
+        self.tables().allowances.iter().for_each(|(key, value)| visit(key, value));
+        Ok(())
+    }
     fn drops(&self) -> Result<Vec<(DropReason, u64)>, KernelError> {
         let tables = self.tables();
         let known = tables.drops.iter().filter_map(|(code, count)| Some((DropReason::from_code(*code)?, *count)));
@@ -132,6 +169,8 @@ pub(crate) struct Host {
     pub engine: Engine<Arc<FakeKernel>>,
     pub kernel: Arc<FakeKernel>,
     pub now: Now,
+    /// What the ENIs' instances allow; the others are not limited.
+    pub allowances: BTreeMap<EniId, Allowance>,
     generation: u64,
 }
 
@@ -142,7 +181,8 @@ impl Host {
         kernel.tables().flows_max = 1000;
         let scenario: Scenario = text.parse().unwrap();
         let now = Now { monotonic_ns: 1_000_000_000_000, ..Now::default() };
-        let mut host = Self { scenario, engine: Engine::new(Arc::clone(&kernel)), kernel, now, generation: 0 };
+        let engine = Engine::new(Arc::clone(&kernel));
+        let mut host = Self { scenario, engine, kernel, now, allowances: BTreeMap::new(), generation: 0 };
         host.plug_in();
         host
     }
@@ -156,6 +196,11 @@ impl Host {
 
     fn plug_in(&mut self) {
         self.apply_world();
+        self.add_ports();
+    }
+
+    /// Tells the engine again what the ENIs' instances allow.
+    pub fn plug_again(&mut self) {
         self.add_ports();
     }
 
@@ -175,6 +220,7 @@ impl Host {
                 output: Output::Peer,
                 mac: eni.mac,
                 mtu: MTU,
+                allowance: self.allowances.get(&eni.id).copied(),
             };
             self.engine.add_port(port, self.now).unwrap();
         }

@@ -163,6 +163,10 @@ impl<K: Kernel> Work<'_, K> {
             self.reply(world, from, frame, Reply::PacketTooBig { mtu });
             return Fate::Dropped(DropReason::TooLarge);
         }
+        if let Err(reason) = self.charge(path, from, &to.side, frame.len().saturating_sub(ETHERNET_HEADER_BYTES) as u64)
+        {
+            return Fate::Dropped(reason);
+        }
         let (tuple, related) = (path.translated(), path.related());
         // NAT64 makes another frame of it.
         let mut of_other_family = None;
@@ -246,7 +250,7 @@ impl<K: Kernel> Work<'_, K> {
     fn open_connections(&mut self, path: &Path, packet: &Packet) -> Result<(), DropReason> {
         let is_full = |effect: &Effect| {
             let Effect::OpenConnection { tracker, .. } = effect;
-            (!self.state.connections.has_room(*tracker)).then_some(*tracker)
+            (!self.has_room(*tracker)).then_some(*tracker)
         };
         if let Some(tracker) = path.effects().iter().find_map(is_full) {
             self.state.connections.refuse(tracker);
@@ -269,7 +273,10 @@ impl<K: Kernel> Work<'_, K> {
         let (key, value) = tracked.record(tracker);
         match self.kernel.insert_connection(&key, &value) {
             Ok(()) => {}
-            Err(KernelError::Full) => return Err(DropReason::ConnectionBudget),
+            Err(KernelError::Full) => {
+                self.state.connections.refuse(tracker);
+                return Err(DropReason::ConnectionBudget);
+            }
             // It would not survive a restart; it works all the same.
             Err(error) => self.failed("keep a connection", &error),
         }

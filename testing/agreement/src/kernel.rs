@@ -2,7 +2,8 @@
 
 use crate::sys;
 use crate::table::RustTable;
-use gp_abi::{EniState, FlowKey, FlowValue};
+use bytemuck::Zeroable;
+use gp_abi::{Bucket, EniState, FlowKey, FlowValue};
 use gp_compile::{Arrival, Gso};
 use gp_maps::{Capacity, Fastpath, Flows, UpcallBudget};
 use std::os::fd::OwnedFd;
@@ -15,6 +16,10 @@ pub const TC_ACT_REDIRECT: u32 = 7;
 /// The kernel takes test frames of less than a page, headroom and all.
 const MAX_FRAME_BYTES: usize = 4096;
 const ETHERNET_BYTES: usize = 14;
+
+const ALLOWANCES: u32 = 16;
+/// Places of buckets that there are.
+pub const BUCKETS: u32 = (ALLOWANCES + 1) * gp_abi::BUCKETS_PER_ALLOWANCE;
 
 /// Does the kernel take a frame for a test run? It refuses some that are too short for their EtherType; real ones reach
 /// the program.
@@ -46,7 +51,7 @@ impl Kernel {
     /// # Panics
     /// If the kernel refuses the program.
     pub fn load() -> Self {
-        let capacity = Capacity { flows: 4096, connections: 1, enis: 64 };
+        let capacity = Capacity { flows: 4096, connections: 1, enis: 64, allowances: ALLOWANCES };
         let mut fastpath = Fastpath::load(None, capacity).expect("the fast path loads");
         fastpath.settings().set_upcall_ifindex(1).expect("settings can be written");
         let program = fastpath.program_fd().try_clone_to_owned().expect("a descriptor can be copied");
@@ -107,6 +112,16 @@ impl Kernel {
         self.fastpath.enis().get(port).expect("an ENI can be read").expect("it was just written")
     }
 
+    pub fn set_bucket(&self, index: u32, bucket: &Bucket) {
+        self.fastpath.buckets().set(index, bucket);
+    }
+
+    /// # Panics
+    /// If there is no such index.
+    pub fn bucket(&self, index: u32) -> Bucket {
+        self.fastpath.buckets().get(index).expect("the index exists")
+    }
+
     /// Everything that the kernel holds.
     ///
     /// # Panics
@@ -121,6 +136,9 @@ impl Kernel {
             ledger.enis.insert(ifindex, *state);
         });
         enis.expect("ENIs can be read");
+        // Those that were never written are all zeros.
+        let buckets = (0..BUCKETS).map(|index| (index, self.bucket(index)));
+        ledger.buckets = buckets.filter(|(_, bucket)| *bucket != Bucket::zeroed()).collect();
         let drops = self.fastpath.drops().read().expect("counters can be read");
         ledger.drops = drops.into_iter().filter(|(_, n)| *n > 0).map(|(reason, n)| (reason.code(), n)).collect();
         ledger

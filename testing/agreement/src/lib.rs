@@ -16,7 +16,7 @@ mod sys;
 mod table;
 
 pub use frames::{FrameKind, damage, random_frame};
-pub use kernel::{Kernel, Run, TC_ACT_REDIRECT, TC_ACT_SHOT, write_flow};
+pub use kernel::{BUCKETS, Kernel, Run, TC_ACT_REDIRECT, TC_ACT_SHOT, write_flow};
 pub use pair::Pair;
 pub use table::RustTable;
 

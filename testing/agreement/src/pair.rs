@@ -3,7 +3,7 @@
 use crate::kernel::{Kernel, Run, TC_ACT_REDIRECT, TC_ACT_SHOT};
 use crate::now_ns;
 use crate::table::RustTable;
-use gp_abi::{FlowKey, FlowValue};
+use gp_abi::{Bucket, FlowKey, FlowValue};
 use gp_compile::{Arrival, Gso, Outcome, Upcall, execute};
 use gp_maps::UpcallBudget;
 
@@ -35,6 +35,11 @@ impl Pair {
     pub fn set_budget(&mut self, ifindex: u32, budget: UpcallBudget) {
         let state = self.kernel.set_budget(ifindex, budget);
         self.rust.enis.insert(ifindex, state);
+    }
+
+    pub fn set_bucket(&mut self, index: u32, bucket: &Bucket) {
+        self.kernel.set_bucket(index, bucket);
+        self.rust.buckets.insert(index, *bucket);
     }
 
     /// Runs a frame through both and compares verdicts and bytes. Answers what both did, and the frame that
@@ -74,6 +79,7 @@ impl Pair {
         }
         assert_eq!(kernel.flows, self.rust.flows);
         assert_eq!(kernel.enis, self.rust.enis);
+        assert_eq!(kernel.buckets, self.rust.buckets);
         assert_eq!(kernel.drops, self.rust.drops);
     }
 }

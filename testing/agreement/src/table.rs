@@ -1,6 +1,6 @@
 //! The maps of the fast path as plain Rust values.
 
-use gp_abi::{EniState, FlowKey, FlowValue};
+use gp_abi::{Bucket, EniState, FlowKey, FlowValue};
 use gp_compile::FlowTable;
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 pub struct RustTable {
     pub flows: BTreeMap<FlowKey, FlowValue>,
     pub enis: BTreeMap<u32, EniState>,
+    pub buckets: BTreeMap<u32, Bucket>,
     pub drops: BTreeMap<u16, u64>,
 }
 
@@ -18,6 +19,9 @@ impl FlowTable for RustTable {
     }
     fn eni(&mut self, ifindex: u32) -> Option<&mut EniState> {
         self.enis.get_mut(&ifindex)
+    }
+    fn bucket(&mut self, index: u32) -> Option<&mut Bucket> {
+        self.buckets.get_mut(&index)
     }
     fn count_drop(&mut self, code: u16) {
         *self.drops.entry(code).or_default() += 1;

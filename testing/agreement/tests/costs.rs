@@ -91,7 +91,8 @@ fn world(enis: usize, rules: usize) -> Scenario {
 fn first_packet(scenario: &Scenario) -> Allocations {
     let sent = scenario.packet("e0 > e1 tcp 4000:80 syn").expect("a packet of our own");
     let frame = build::emit(&sent.packet);
-    let side = HostSide { ifindex: 2, vlan: 0, output: Output::Peer, mac: Mac([2, 0, 0, 0, 0, 1]), mtu: 9001 };
+    let side =
+        HostSide { ifindex: 2, vlan: 0, output: Output::Peer, mac: Mac([2, 0, 0, 0, 0, 1]), mtu: 9001, allowance: 0 };
     allocations_of(|| {
         let packet = parse(&frame).expect("a frame of our own");
         let path = trace(&scenario.world, &NoConnections, sent.ingress, &packet, Timestamp(0)).expect("decidable");

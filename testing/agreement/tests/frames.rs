@@ -2,11 +2,15 @@
 
 use bytemuck::Zeroable;
 use gp_abi::{
-    ACTION_DELIVER, ACTION_DROP, FlowKey, FlowValue, OUTPUT_EGRESS, OUTPUT_PEER, TRANSLATE_ADDRESSES, TRANSLATE_PORTS,
+    ACTION_DELIVER, ACTION_DROP, Bucket, FlowKey, FlowValue, OUTPUT_EGRESS, OUTPUT_PEER, TRANSLATE_ADDRESSES,
+    TRANSLATE_PORTS,
 };
-use gp_agreement::{FrameKind, Kernel, Pair, TC_ACT_REDIRECT, cases, damage, random_frame, with_interfaces};
+use gp_agreement::{BUCKETS, FrameKind, Kernel, Pair, TC_ACT_REDIRECT, cases, damage, random_frame, with_interfaces};
 use gp_compile::{Arrival, Cause, Gso, Outcome, key_of};
 use gp_maps::UpcallBudget;
+use gp_model::Mac;
+use gp_trace::DropReason;
+use gp_wire::build::{self, Ends};
 use gp_wire::{Packet, parse};
 use gp_worlds::Rng;
 use std::collections::BTreeMap;
@@ -14,10 +18,24 @@ use std::time::{Duration, Instant};
 
 const SENDER: u32 = 7;
 const STRANGER: u32 = 8;
+const RECEIVER: u32 = 9;
 /// Never refilled, never used up: nothing depends on the time.
 const UNLIMITED: UpcallBudget = UpcallBudget { per_second: 0, burst: u32::MAX };
 /// The clock's tick, and what may pass between the two runs of one frame on a busy machine.
 const TOLERANCE_NS: u64 = 2_000_000_000;
+
+/// None, one of the first rows, or one that there is no bucket at.
+fn random_index(rng: &mut Rng) -> u32 {
+    *rng.pick(&[0, 0, 4, 5, 6, 7, 8, 9, BUCKETS + 1])
+}
+
+/// Never filled again: nothing depends on the time.
+fn random_buckets(pair: &mut Pair, rng: &mut Rng) {
+    for index in 4..10 {
+        let tokens = *rng.pick(&[0, 1, 100, 1_000_000, 1_000_000, u64::MAX]);
+        pair.set_bucket(index, &Bucket { tokens, credit: 1, baseline_rate: 1, ..Zeroable::zeroed() });
+    }
+}
 
 fn random_value(rng: &mut Rng) -> FlowValue {
     let mut macs = [0; 12];
@@ -37,12 +55,13 @@ fn random_value(rng: &mut Rng) -> FlowValue {
         new_dst_port: rng.next_u64() as u16,
         new_src: (rng.next_u64() as u32).to_be_bytes(),
         new_dst: *rng.pick(&[[0, 0, 0, 0], [255, 255, 255, 255], [10, 0, 0, 1]]),
+        buckets: [random_index(rng), random_index(rng)],
         ..Zeroable::zeroed()
     };
     if rng.chance(25) {
         FlowValue { action: ACTION_DROP, drop_reason: rng.between(1, 22) as u16, ..value }
     } else {
-        FlowValue { action: ACTION_DELIVER, out_ifindex: rng.between(1, 1000) as u32, ..value }
+        FlowValue { action: ACTION_DELIVER, out_ifindex: *rng.pick(&[SENDER, RECEIVER, RECEIVER, 1000]), ..value }
     }
 }
 
@@ -61,7 +80,12 @@ fn expected_key(frame: &[u8]) -> Option<FlowKey> {
 fn name(outcome: Outcome) -> String {
     match outcome {
         Outcome::Deliver { .. } => "deliver".to_owned(),
-        Outcome::Drop { .. } => "drop".to_owned(),
+        Outcome::Drop { code } => match DropReason::from_code(code) {
+            Some(reason @ (DropReason::BandwidthInAllowance | DropReason::BandwidthOutAllowance)) => {
+                reason.name().to_owned()
+            }
+            _ => "drop".to_owned(),
+        },
         Outcome::Upcall(cause) => format!("{cause:?}"),
     }
 }
@@ -92,6 +116,7 @@ fn try_frame(pair: &mut Pair, rng: &mut Rng, frame: &[u8]) -> Outcome {
 
 fn try_seed(pair: &mut Pair, seed: u64, is_damaged: bool, seen: &mut BTreeMap<String, usize>) {
     let mut rng = Rng::new(seed);
+    random_buckets(pair, &mut rng);
     let (kind, mut frame) = random_frame(&mut rng);
     if is_damaged {
         damage(&mut rng, &mut frame);
@@ -109,6 +134,7 @@ fn try_seed(pair: &mut Pair, seed: u64, is_damaged: bool, seen: &mut BTreeMap<St
 fn try_seeds(range: std::ops::Range<u64>, is_damaged: bool) -> BTreeMap<String, usize> {
     let mut pair = Pair::new();
     pair.set_budget(SENDER, UNLIMITED);
+    pair.set_budget(RECEIVER, UNLIMITED);
     let mut seen = BTreeMap::new();
     for seed in range {
         let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -131,7 +157,8 @@ fn try_seeds(range: std::ops::Range<u64>, is_damaged: bool) -> BTreeMap<String, 
 fn whole_frames_are_treated_alike() {
     with_interfaces(|| {
         let seen = try_seeds(0..cases(10_000), false);
-        for outcome in ["deliver", "drop", "Miss", "Slow", "Reopen", "TooLarge"] {
+        let policed = ["bandwidth-in-allowance", "bandwidth-out-allowance"];
+        for outcome in ["deliver", "drop", "Miss", "Slow", "Reopen", "TooLarge"].into_iter().chain(policed) {
             assert!(seen.contains_key(outcome), "{outcome} never came up");
         }
     });
@@ -164,7 +191,7 @@ fn random_bytes_are_treated_alike() {
 fn a_frame_from_an_unknown_eni_is_dropped_by_both() {
     with_interfaces(|| {
         let mut pair = Pair::new();
-        let code = gp_trace::DropReason::UnknownEni.code();
+        let code = DropReason::UnknownEni.code();
         for seed in 0..100 {
             let (_, frame) = random_frame(&mut Rng::new(seed));
             assert_eq!(pair.run(&frame, STRANGER, None).0, Outcome::Drop { code });
@@ -209,5 +236,81 @@ fn the_kernel_grants_upcalls_at_the_rate() {
         // Ticks of the coarse clock are up to 10 ms; a busy machine may let the bucket run over.
         assert!(granted <= 100 + earned + 50, "{granted} granted, {earned} earned");
         assert!(granted >= earned / 2, "{granted} granted, {earned} earned");
+    });
+}
+
+/// A flow that takes from the buckets at 4 and 5, and a frame of it.
+fn policed_flow() -> (FlowKey, FlowValue, Vec<u8>) {
+    let ends = Ends {
+        src_mac: Mac([2, 0, 0, 0, 0, 1]),
+        dst_mac: Mac([2, 0, 0, 0, 0, 1]),
+        src: "10.0.0.1".parse().unwrap(),
+        dst: "10.0.0.2".parse().unwrap(),
+    };
+    let packet = Packet::Ip(build::udp(ends, 4000, 5000, 1_000));
+    let value =
+        FlowValue { action: ACTION_DELIVER, out_ifindex: RECEIVER, mtu: 1514, buckets: [4, 5], ..Zeroable::zeroed() };
+    (key_of(&packet, SENDER).unwrap(), value, build::emit(&packet))
+}
+
+/// The time that has passed can't be the same for both, but after a long one it does not matter.
+#[test]
+fn a_long_rest_fills_the_buckets_of_both_alike() {
+    with_interfaces(|| {
+        let mut pair = Pair::new();
+        let (key, value, frame) = policed_flow();
+        pair.set_flow(&key, &value);
+        for debt in [0, 1, 70_000] {
+            let rested = Bucket {
+                tokens: 0u64.wrapping_sub(debt),
+                credit: 90_000,
+                peak_rate: 1_000_000_000_000,
+                burst: 50_000,
+                baseline_rate: 1_000_000_000,
+                credit_max: 80_000,
+                ..Zeroable::zeroed()
+            };
+            [4, 5].iter().for_each(|index| pair.set_bucket(*index, &rested));
+            assert_eq!(pair.run(&frame, SENDER, None).0, Outcome::Deliver { port: RECEIVER });
+            for index in [4, 5] {
+                let (kernel, rust) = (pair.kernel.bucket(index), pair.rust.buckets[&index]);
+                let ip_bytes = frame.len() as u64 - 14;
+                assert_eq!((kernel.tokens, kernel.credit), (50_000 - ip_bytes, 80_000), "debt {debt}");
+                assert_eq!((rust.tokens, rust.credit), (kernel.tokens, kernel.credit), "debt {debt}");
+                assert!(kernel.refilled_ns.abs_diff(rust.refilled_ns) < TOLERANCE_NS);
+            }
+        }
+    });
+}
+
+#[test]
+fn the_kernel_lets_no_more_pass_than_rate_and_credit_give() {
+    with_interfaces(|| {
+        let kernel = Kernel::load();
+        let (key, value, frame) = policed_flow();
+        kernel.set_flow(&key, &FlowValue { buckets: [4, 0], ..value });
+        let (rate, credit, burst) = (1_000_000, 200_000, 100_000);
+        let now_ns = gp_agreement::now_ns();
+        let limited = Bucket {
+            tokens: burst,
+            refilled_ns: now_ns,
+            credit,
+            peak_rate: 10 * rate,
+            burst,
+            baseline_rate: rate,
+            credit_max: credit,
+            ..Zeroable::zeroed()
+        };
+        kernel.set_bucket(4, &limited);
+        let arrival = Arrival { port: SENDER, now_ns, gso: None };
+        let (start, mut passed) = (Instant::now(), 0);
+        while start.elapsed() < Duration::from_millis(400) {
+            let run = kernel.run(&frame, &arrival).expect("long enough");
+            passed += if run.verdict == TC_ACT_REDIRECT { frame.len() as u64 - 14 } else { 0 };
+        }
+        let most = burst + credit + rate * start.elapsed().as_micros() as u64 / 1_000_000;
+        // A tick of the coarse clock, and the debt of the last packet.
+        assert!(passed <= most + rate / 100 + 1_100, "{passed} bytes passed, at most {most}");
+        assert!(passed >= burst, "{passed} bytes passed: what was there at once is less");
     });
 }

@@ -3,7 +3,7 @@
 //! `cargo test -p gp-agreement --test hit_path -- --nocapture`
 
 use bytemuck::Zeroable;
-use gp_abi::{ACTION_DELIVER, ACTION_DROP, FlowValue, TRANSLATE_ADDRESSES, TRANSLATE_PORTS};
+use gp_abi::{ACTION_DELIVER, ACTION_DROP, Bucket, FlowValue, TRANSLATE_ADDRESSES, TRANSLATE_PORTS};
 use gp_agreement::{Kernel, now_ns, with_interfaces};
 use gp_compile::{Arrival, key_of};
 use gp_maps::UpcallBudget;
@@ -46,6 +46,13 @@ fn a_hit_is_measured() {
         }
         report("IPv4 hit, deliver", &kernel, &four);
         report("IPv6 hit, deliver", &kernel, &six);
+        // Ends of two instances, with bandwidth that is never used up.
+        let rate = 1 << 36;
+        let plenty = Bucket { tokens: rate, peak_rate: rate, burst: rate, baseline_rate: rate, ..Zeroable::zeroed() };
+        [4, 5].iter().for_each(|index| kernel.set_bucket(*index, &plenty));
+        let policed = FlowValue { buckets: [4, 5], ..deliver };
+        kernel.set_flow(&key_of(&four, SENDER).unwrap(), &policed);
+        report("IPv4 hit, deliver within two allowances", &kernel, &four);
         // Each run meets what the one before translated, so the entry must keep the tuple: the work is the same.
         let translate = FlowValue {
             translate: TRANSLATE_ADDRESSES | TRANSLATE_PORTS,

@@ -36,7 +36,7 @@ impl Agent {
     fn plug_in(&mut self) {
         for eni in self.scenario.world.tables().enis.values() {
             let ifindex = IFINDEXES.start + self.host_sides.len() as u32;
-            let host_side = HostSide { ifindex, vlan: 0, output: Output::Peer, mac: eni.mac, mtu: 9001 };
+            let host_side = HostSide { ifindex, vlan: 0, output: Output::Peer, mac: eni.mac, mtu: 9001, allowance: 0 };
             self.host_sides.entry(eni.id).or_insert_with(|| {
                 self.pair.set_budget(ifindex, UNLIMITED);
                 host_side

@@ -5,6 +5,8 @@ use super::parse::Parsed;
 use gp_abi::{ACTION_DELIVER, FlowValue};
 use gp_wire::TcpFlags;
 
+const ETHERNET_HEADER_BYTES: u64 = 14;
+
 /// May this packet ask for a new connection, by the tuple of one that lets it pass? Whether that one has ended, its other
 /// direction tells as well: user space looks at both.
 pub(super) fn reopens(flow: &FlowValue, tcp_flags: u8) -> bool {
@@ -13,8 +15,10 @@ pub(super) fn reopens(flow: &FlowValue, tcp_flags: u8) -> bool {
 
 /// One frame as it counts on the wire.
 pub(super) struct Seen {
-    packets: u64,
+    pub packets: u64,
     bytes: u64,
+    /// Of the IP packets that the frame is on the wire: what bandwidth is counted in.
+    pub ip_bytes: u64,
     tcp_flags: u8,
     pub largest_frame_bytes: u64,
 }
@@ -23,9 +27,11 @@ impl Seen {
     pub fn of(frame_bytes: usize, parsed: &Parsed, gso: Option<Gso>) -> Self {
         let (frame_bytes, headers) = (frame_bytes as u64, parsed.headers as u64);
         let packets = segments(frame_bytes - headers, gso);
+        let bytes = frame_bytes + (packets - 1) * headers;
         Self {
             packets,
-            bytes: frame_bytes + (packets - 1) * headers,
+            bytes,
+            ip_bytes: bytes - packets * ETHERNET_HEADER_BYTES,
             tcp_flags: parsed.tcp_flags,
             largest_frame_bytes: gso.map_or(frame_bytes, |gso| headers + u64::from(gso.size)),
         }

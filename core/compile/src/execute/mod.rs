@@ -3,6 +3,7 @@
 //! gp-agreement compares it with the kernel's.
 //! Keep in step with dataplane/bpf/lib; the files here carry the names of the headers there.
 
+mod bandwidth;
 mod flow;
 mod parse;
 mod rewrite;
@@ -10,8 +11,9 @@ mod upcall;
 
 use crate::flow_entry::out_port;
 use crate::upcall::Cause;
+pub use bandwidth::{Refill, drop_reason_of, is_open, refill, refill_in_place, take};
 use flow::{Seen, reopens};
-use gp_abi::{ACTION_DELIVER, EniState, FlowKey, FlowValue};
+use gp_abi::{ACTION_DELIVER, Bucket, EniState, FlowKey, FlowValue};
 use gp_trace::DropReason;
 pub use rewrite::rewrite;
 
@@ -59,6 +61,8 @@ impl From<DropReason> for Outcome {
 pub trait FlowTable {
     fn flow(&mut self, key: &FlowKey) -> Option<&mut FlowValue>;
     fn eni(&mut self, port: u32) -> Option<&mut EniState>;
+    /// By its index, which is not 0.
+    fn bucket(&mut self, index: u32) -> Option<&mut Bucket>;
     /// One more packet was dropped for the reason with this code.
     fn count_drop(&mut self, code: u16);
 }
@@ -79,23 +83,32 @@ pub fn execute(table: &mut impl FlowTable, frame: &mut [u8], arrival: &Arrival) 
     outcome
 }
 
-fn replay(table: &mut impl FlowTable, frame: &mut [u8], parsed: &parse::Parsed, arrival: &Arrival) -> Outcome {
-    let Some(flow) = table.flow(&parsed.key) else { return Outcome::Upcall(Cause::Miss) };
-    if reopens(flow, parsed.tcp_flags) {
+fn replay<T: FlowTable>(table: &mut T, frame: &mut [u8], parsed: &parse::Parsed, arrival: &Arrival) -> Outcome {
+    let Some(flow) = table.flow(&parsed.key).copied() else { return Outcome::Upcall(Cause::Miss) };
+    if reopens(&flow, parsed.tcp_flags) {
         return Outcome::Upcall(Cause::Reopen);
     }
     let seen = Seen::of(frame.len(), parsed, arrival.gso);
+    let count = |table: &mut T| {
+        if let Some(flow) = table.flow(&parsed.key) {
+            seen.count(flow, arrival.now_ns);
+        }
+    };
     if flow.action != ACTION_DELIVER {
-        seen.count(flow, arrival.now_ns);
+        count(table);
         return Outcome::Drop { code: flow.drop_reason };
     }
     if seen.largest_frame_bytes > u64::from(flow.mtu) {
         return Outcome::Upcall(Cause::TooLarge);
     }
-    seen.count(flow, arrival.now_ns);
-    rewrite::translate(frame, flow, parsed);
-    rewrite(frame, flow);
-    Outcome::Deliver { port: out_port(flow) }
+    let wire = (seen.packets, seen.ip_bytes);
+    if let Some(drop) = bandwidth::police(table, &flow, arrival.port, wire, arrival.now_ns) {
+        return drop;
+    }
+    count(table);
+    rewrite::translate(frame, &flow, parsed);
+    rewrite(frame, &flow);
+    Outcome::Deliver { port: out_port(&flow) }
 }
 
 #[cfg(test)]

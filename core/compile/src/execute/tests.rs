@@ -9,6 +9,7 @@ use std::collections::HashMap;
 struct Maps {
     flows: HashMap<FlowKey, FlowValue>,
     enis: HashMap<u32, EniState>,
+    buckets: HashMap<u32, Bucket>,
     drops: Vec<u16>,
 }
 
@@ -18,6 +19,9 @@ impl FlowTable for Maps {
     }
     fn eni(&mut self, port: u32) -> Option<&mut EniState> {
         self.enis.get_mut(&port)
+    }
+    fn bucket(&mut self, index: u32) -> Option<&mut Bucket> {
+        self.buckets.get_mut(&index)
     }
     fn count_drop(&mut self, code: u16) {
         self.drops.push(code);
@@ -198,4 +202,26 @@ fn a_tagged_port_is_another_port() {
     assert_eq!(execute(&mut maps, &mut tcp(ACK, 0), &arrival), Outcome::Upcall(Cause::Miss));
     assert_eq!(crate::port_number(1 << 20, 0), None);
     assert_eq!(crate::port_number(1, 4096), None);
+}
+
+#[test]
+fn without_bandwidth_a_frame_is_dropped_as_it_is_and_counted_for_the_eni_that_has_none() {
+    let (out, into) = (4, 9);
+    for (empty, reason) in [(out, DropReason::BandwidthOutAllowance), (into, DropReason::BandwidthInAllowance)] {
+        let mut maps = maps_with(FlowValue { buckets: [out, into], ..deliver() });
+        maps.enis.insert(9, EniState::zeroed());
+        for index in [out, into] {
+            let tokens = if index == empty { 0 } else { 5_000 };
+            maps.buckets.insert(index, Bucket { tokens, ..Zeroable::zeroed() });
+        }
+        let mut frame = tcp(ACK, 4_000);
+        let gso = Some(Gso { size: 1460, segments: 0 });
+        assert_eq!(execute(&mut maps, &mut frame, &Arrival { gso, ..arrival() }), reason.into());
+        assert_eq!((frame, only_flow(&maps).packets), (tcp(ACK, 4_000), 0));
+        let (sender, receiver) = (maps.enis[&SENDER], maps.enis[&9]);
+        let expected = if empty == out { (3, 0) } else { (0, 3) };
+        assert_eq!((sender.bandwidth_out_drops, receiver.bandwidth_in_drops), expected, "its three segments");
+        let left = if empty == out { 0 } else { 5_000 - (4_000 + 3 * 40) };
+        assert_eq!(maps.buckets[&out].tokens, left, "what was sent is paid for");
+    }
 }
