@@ -5,6 +5,7 @@ use crate::image::GuestImage;
 use crate::modules::{Module, ModuleTree};
 use crate::newc::Archive;
 use crate::spec::VmSpec;
+use std::collections::BTreeSet;
 use std::fs;
 
 /// Drivers without which a machine is of no use.
@@ -82,19 +83,35 @@ pub(crate) fn build(image: &GuestImage, spec: &VmSpec) -> Result<Vec<u8>, VmErro
 fn add_modules(archive: &mut Archive, release: &str, modules: &[Module], loaded: usize) {
     let dir = format!("lib/modules/{release}");
     archive.directory(&dir, 0o755);
-    let (mut order, mut dependencies) = (String::new(), String::new());
+    let mut order = String::new();
     for (number, module) in modules.iter().enumerate() {
         let path = format!("{dir}/{}.ko", module.name);
         archive.file(&path, 0o644, &module.content);
         if number < loaded {
             order.push_str(&format!("/{path}\n"));
         }
-        let depends: Vec<_> = module.depends.iter().map(|name| format!(" {name}.ko")).collect();
-        dependencies.push_str(&format!("{}.ko:{}\n", module.name, depends.concat()));
     }
     archive.file("etc/boot-modules", 0o644, order.as_bytes());
     // For modprobe.
-    archive.file(&format!("{dir}/modules.dep"), 0o644, dependencies.as_bytes());
+    archive.file(&format!("{dir}/modules.dep"), 0o644, dependencies(modules).as_bytes());
+}
+
+/// What depmod(8) makes: behind each module all that it needs at any remove, what goes in first last. `modules` are in
+/// the order in which they can go in.
+fn dependencies(modules: &[Module]) -> String {
+    let mut list = String::new();
+    for (number, module) in modules.iter().enumerate() {
+        let mut needed: BTreeSet<&String> = module.depends.iter().collect();
+        list.push_str(&format!("{}.ko:", module.name));
+        for earlier in modules[..number].iter().rev() {
+            if needed.contains(&earlier.name) {
+                needed.extend(&earlier.depends);
+                list.push_str(&format!(" {}.ko", earlier.name));
+            }
+        }
+        list.push('\n');
+    }
+    list
 }
 
 fn add_instance(archive: &mut Archive, spec: &VmSpec) {
@@ -107,5 +124,29 @@ fn add_instance(archive: &mut Archive, spec: &VmSpec) {
     }
     if let Some(key) = &spec.authorized_key {
         archive.file("instance/authorized_key", 0o600, format!("{key}\n").as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_is_listed_with_all_that_it_needs_at_any_remove() {
+        let module = |name: &str, depends: &[&str]| Module {
+            name: name.to_owned(),
+            depends: depends.iter().map(|name| (*name).to_owned()).collect(),
+            content: Vec::new(),
+        };
+        let modules = [
+            module("llc", &[]),
+            module("stp", &["llc"]),
+            module("garp", &["stp"]),
+            module("mrp", &[]),
+            module("8021q", &["garp", "mrp"]),
+        ];
+        let list = dependencies(&modules);
+        assert!(list.contains("stp.ko: llc.ko\n") && list.contains("llc.ko:\n"), "{list}");
+        assert!(list.ends_with("8021q.ko: mrp.ko garp.ko stp.ko llc.ko\n"), "{list}");
     }
 }
