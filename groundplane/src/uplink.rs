@@ -16,6 +16,10 @@ pub struct UplinkOptions {
     /// 198.18.0.0/16 each]. May be given several times.
     #[arg(long, value_name = "[REGION=]CIDR")]
     pub public_pool: Vec<PoolArgument>,
+    /// Public addresses that only those get who ask for this pool, as with addresses that AWS's customers bring.
+    /// DescribePublicIpv4Pools names it. May be given several times.
+    #[arg(long, value_name = "[REGION=]CIDR")]
+    pub byoip_pool: Vec<PoolArgument>,
     /// Let instances reach the internet by this machine's own address. Changes this machine: adds a table to nftables,
     /// and lets its way out forward.
     #[arg(long, conflicts_with = "uplink")]
@@ -68,13 +72,22 @@ impl UplinkOptions {
     pub fn pools(&self, default_region: &str) -> Result<PublicPools> {
         let default_region = Region::new(default_region);
         let mut pools = PublicPools::new(default_region.clone());
-        for (at, argument) in self.public_pool.iter().enumerate() {
-            let others = &self.public_pool[..at];
-            let overlaps = |other: &&PoolArgument| gp_model::overlaps(&other.block.into(), &argument.block.into());
-            if let Some(other) = others.iter().find(overlaps) {
-                bail!("the blocks {} and {} of --public-pool overlap", other.block, argument.block);
+        let mut taken: Vec<Ipv4Net> = Vec::new();
+        for PoolArgument { region, block } in &self.public_pool {
+            if let Some(other) = overlapping(&taken, *block) {
+                bail!("the blocks {other} and {block} of --public-pool overlap");
             }
-            pools.configure(argument.region.clone().unwrap_or_else(|| default_region.clone()), argument.block);
+            taken.push(*block);
+            pools.configure(region.clone().unwrap_or_else(|| default_region.clone()), *block);
+        }
+        taken.extend(pools.of(&default_region));
+        taken.push(PublicPools::OTHER_REGIONS);
+        for PoolArgument { region, block } in &self.byoip_pool {
+            if let Some(other) = overlapping(&taken, *block) {
+                bail!("the block {block} of --byoip-pool overlaps with {other}, which has another use");
+            }
+            taken.push(*block);
+            pools.bring(region.clone().unwrap_or_else(|| default_region.clone()), *block);
         }
         Ok(pools)
     }
@@ -104,6 +117,11 @@ impl UplinkOptions {
     }
 }
 
+/// One of these blocks that has addresses of this one.
+fn overlapping(taken: &[Ipv4Net], block: Ipv4Net) -> Option<Ipv4Net> {
+    taken.iter().copied().find(|other| gp_model::overlaps(&(*other).into(), &block.into()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +148,18 @@ mod tests {
         let pools = given.pools("us-east-1").unwrap();
         assert_eq!(pools.of(&Region::new("us-east-1"))[0].to_string(), "203.0.113.0/25");
         assert_eq!(pools.of(&Region::new("eu-west-1"))[0].to_string(), "203.0.113.128/25");
+    }
+
+    #[test]
+    fn pools_that_are_asked_for_stand_beside_the_regions_own() {
+        let given = options("--byoip-pool 203.0.113.0/25 --byoip-pool eu-west-1=203.0.113.128/25").unwrap();
+        let pools = given.pools("us-east-1").unwrap();
+        assert_eq!(pools.byoip(&Region::new("us-east-1"))[0].block.to_string(), "203.0.113.0/25");
+        assert_eq!(pools.byoip(&Region::new("eu-west-1"))[0].block.to_string(), "203.0.113.128/25");
+        assert_eq!(pools.of(&Region::new("us-east-1"))[0].to_string(), "198.51.100.0/24");
+        for block in ["198.51.100.128/25", "198.18.7.0/24", "203.0.113.0/25 --public-pool 203.0.113.0/24"] {
+            assert!(options(&format!("--byoip-pool {block}")).unwrap().pools("us-east-1").is_err(), "{block}");
+        }
     }
 
     #[test]

@@ -52,6 +52,43 @@ def test_an_elastic_address_lives_as_on_aws(account, network):
     assert again["PublicIp"] == address["PublicIp"], "a released address can be had back"
 
 
+def test_addresses_come_from_a_pool_that_is_asked_for(account):
+    [pool] = account.ec2.describe_public_ipv4_pools()["PublicIpv4Pools"]
+    [block] = pool["PoolAddressRanges"]
+    assert (block["FirstAddress"], block["LastAddress"], pool["TotalAddressCount"]) == ("198.19.0.0", "198.19.0.15", 16)
+    any_of_it = account.ec2.allocate_address(PublicIpv4Pool=pool["PoolId"])
+    assert any_of_it["PublicIpv4Pool"] == pool["PoolId"] and any_of_it["PublicIp"].startswith("198.19.0.")
+    wanted = "198.19.0.15" if any_of_it["PublicIp"] != "198.19.0.15" else "198.19.0.14"
+    assert account.ec2.allocate_address(Address=wanted)["PublicIpv4Pool"] == pool["PoolId"]
+    left = account.ec2.describe_public_ipv4_pools(PoolIds=[pool["PoolId"]])["PublicIpv4Pools"][0]["TotalAvailableAddressCount"]
+    assert left <= 14
+    shown = {a["PublicIp"]: a["PublicIpv4Pool"] for a in account.ec2.describe_addresses()["Addresses"]}
+    assert shown == {any_of_it["PublicIp"]: pool["PoolId"], wanted: pool["PoolId"]}
+    taken = refused(account.ec2.allocate_address, PublicIpv4Pool=pool["PoolId"], Address=wanted)
+    assert taken == ("InvalidIPAddress.InUse", f"Address {wanted} is in use.")
+    unknown = refused(account.ec2.allocate_address, PublicIpv4Pool="ipv4pool-ec2-0123456789abcdef0")
+    assert unknown[0] == "InvalidPublicIpv4PoolID.NotFound"
+
+
+def test_an_address_moves_to_another_account(account, groundplane):
+    other = groundplane.account()
+    address = account.ec2.allocate_address()
+    offer = {"AllocationId": address["AllocationId"], "TransferAccountId": other.number}
+    offered = account.ec2.enable_address_transfer(**offer)["AddressTransfer"]
+    assert offered["AddressTransferStatus"] == "pending" and offered["PublicIp"] == address["PublicIp"]
+    account.ec2.disable_address_transfer(AllocationId=address["AllocationId"])
+    assert refused(other.ec2.accept_address_transfer, Address=address["PublicIp"])[0] == "InvalidAddress.NotFound"
+    account.ec2.enable_address_transfer(**offer)
+    accepted = other.ec2.accept_address_transfer(Address=address["PublicIp"], TagSpecifications=tags("elastic-ip", "b"))["AddressTransfer"]
+    assert accepted["AddressTransferStatus"] == "accepted"
+    [mine] = other.ec2.describe_addresses()["Addresses"]
+    assert mine["PublicIp"] == address["PublicIp"] and mine["Tags"] == [{"Key": "Name", "Value": "b"}]
+    assert account.ec2.describe_addresses()["Addresses"] == []
+    [seen] = account.ec2.describe_address_transfers()["AddressTransfers"]
+    assert seen["AddressTransferStatus"] == "accepted" and seen["TransferAccountId"] == other.number
+    other.reset()
+
+
 def test_five_addresses_and_no_more(account):
     addresses = {account.ec2.allocate_address()["PublicIp"] for _ in range(5)}
     assert len(addresses) == 5

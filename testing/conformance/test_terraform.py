@@ -11,7 +11,7 @@ from conftest import REGION
 
 MIRRORS = [Path(p) for p in os.environ.get("TF_MIRROR", "/opt/tf-plugins:/usr/share/terraform/plugins").split(":")]
 PROVIDER = "registry.terraform.io/hashicorp/aws"
-STACK = Path(__file__).parent / "terraform"
+STACKS = Path(__file__).parent / "terraform"
 
 
 def mirror():
@@ -20,10 +20,10 @@ def mirror():
 
 @pytest.fixture
 def terraform(account, tmp_path, request):
-    """Terraform over a copy of the stack that the test names, or of the first one."""
+    """Terraform over a copy of the stack that the test names, or of the basic one."""
     if not shutil.which("terraform") or not mirror():
         pytest.skip("skipped: no Terraform")
-    for file in (STACK / getattr(request, "param", "")).glob("*.tf"):
+    for file in [STACKS / "provider.tf", *(STACKS / getattr(request, "param", "basic")).glob("*.tf")]:
         shutil.copy(file, tmp_path)
     configuration = tmp_path / "terraform.rc"
     configuration.write_text(f'provider_installation {{ filesystem_mirror {{ path = "{mirror()}" }} }}\n')

@@ -162,6 +162,11 @@ pub(crate) fn run(ctx: &mut Context<'_>, action: &Action) -> Result<Reply, ApiEr
             address::describe_attribute(ctx, r).map(Reply::DescribeAddressesAttribute)
         }
         Action::ModifyAddressAttribute(r) => address::modify_attribute(ctx, r).map(Reply::ModifyAddressAttribute),
+        Action::DescribePublicIpv4Pools(r) => address::describe_pools(ctx, r).map(Reply::DescribePublicIpv4Pools),
+        Action::EnableAddressTransfer(r) => address::enable(ctx, r).map(Reply::EnableAddressTransfer),
+        Action::DisableAddressTransfer(r) => address::disable(ctx, r).map(Reply::DisableAddressTransfer),
+        Action::AcceptAddressTransfer(r) => address::accept(ctx, r).map(Reply::AcceptAddressTransfer),
+        Action::DescribeAddressTransfers(r) => address::describe_transfers(ctx, r).map(Reply::DescribeAddressTransfers),
         Action::ResetAddressAttribute(r) => address::reset_attribute(ctx, r).map(Reply::ResetAddressAttribute),
 
         // Network interfaces

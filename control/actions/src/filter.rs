@@ -31,7 +31,7 @@ macro_rules! tagged {
 tagged! {
     Address NatGateway EgressOnlyInternetGateway
     Vpc Subnet RouteTable NetworkAcl InternetGateway DhcpOptions SecurityGroup SecurityGroupRule SecurityGroupForVpc
-    ManagedPrefixList SubnetCidrReservation TrunkInterfaceAssociation
+    PublicIpv4Pool ManagedPrefixList SubnetCidrReservation TrunkInterfaceAssociation
 }
 
 macro_rules! untagged {

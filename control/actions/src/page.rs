@@ -8,6 +8,7 @@ use crate::filter::{Filter, Filters, Tagged};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gp_ec2::{ApiError, meta, shapes};
+use std::str::FromStr;
 
 /// The part of a Describe request that all of them share.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +46,29 @@ impl Context<'_> {
         Ok((items.into_iter().map(|(_, item)| item).collect(), token))
     }
 
+    /// As [`Context::list`], for items that come in the order of their keys: of those behind the page only as many are
+    /// looked at as it takes to know that there are more. `items_after` gives what comes after an id.
+    ///
+    /// # Errors
+    /// As [`Context::list`].
+    pub fn list_in_order<'s, T: Tagged, I: FromStr>(
+        &'s self,
+        query: Query<'_>,
+        table: &'static [Filter<T>],
+        key: impl Fn(&T) -> String,
+        items_after: impl FnOnce(Option<I>) -> Box<dyn Iterator<Item = T> + 's>,
+    ) -> Result<(Vec<T>, Option<String>), ApiError> {
+        let size = self.page_size(&query)?;
+        let token = query.next_token.as_deref().filter(|token| !token.is_empty());
+        let after = token.map(|token| self.read_token(token)?.parse().map_err(|_| invalid_token(token))).transpose()?;
+        let filters = Filters::new(self.action, query.filters, table)?;
+        let mut items = items_after(after).filter(|item| filters.fit(item));
+        let page: Vec<T> = items.by_ref().take(size).collect();
+        let more = page.len() == size && items.next().is_some();
+        let token = page.last().filter(|_| more).map(|last| self.write_token(&key(last)));
+        Ok((page, token))
+    }
+
     fn page_size(&self, query: &Query<'_>) -> Result<usize, ApiError> {
         let Some(max) = query.max_results else { return Ok(usize::MAX) };
         let (ids_given, ids_name) = query.ids;
@@ -71,7 +95,10 @@ impl Context<'_> {
     fn read_token(&self, token: &str) -> Result<String, ApiError> {
         let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let last = text.as_deref().and_then(|text| text.strip_prefix(self.action)?.strip_prefix('/'));
-        last.map(str::to_owned)
-            .ok_or_else(|| ApiError::client("InvalidNextToken", format!("The token '{token}' is invalid")))
+        last.map(str::to_owned).ok_or_else(|| invalid_token(token))
     }
+}
+
+fn invalid_token(token: &str) -> ApiError {
+    ApiError::client("InvalidNextToken", format!("The token '{token}' is invalid"))
 }

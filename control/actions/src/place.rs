@@ -82,10 +82,25 @@ pub fn zones_of(region: &Region, settings: &Settings) -> Vec<ZoneFacts> {
     ('a'..='z').zip(1..).take(settings.zones_per_region).map(|(letter, number)| facts(region, letter, number)).collect()
 }
 
+/// The id of a zone of the region: `use1-az6`.
+pub(crate) fn zone_id(region: &Region, zone: &Zone) -> Option<String> {
+    let letter = zone.as_str().strip_prefix(region.as_str()).and_then(|letter| letter.parse::<char>().ok())?;
+    let number = if region.as_str() == "us-east-1" {
+        US_EAST_1.iter().find(|(known, _)| *known == letter).map(|(_, number)| *number)
+    } else {
+        ('a'..='z').zip(1..).find(|(known, _)| *known == letter).map(|(_, number)| number)
+    };
+    number.map(|number| numbered(region, number))
+}
+
+fn numbered(region: &Region, number: u8) -> String {
+    format!("{}-az{number}", short_name(region.as_str()))
+}
+
 fn facts(region: &Region, letter: char, number: u8) -> ZoneFacts {
     ZoneFacts {
         zone: region.zone(letter),
-        id: format!("{}-az{number}", short_name(region.as_str())),
+        id: numbered(region, number),
         group: format!("{region}-zg-1"),
         group_long_name: format!("{} 1", long_name(region.as_str())),
     }
@@ -151,5 +166,10 @@ mod tests {
         let names: Vec<_> = zones.iter().map(|facts| facts.zone.as_str()).collect();
         assert_eq!(names, ["eu-central-1a", "eu-central-1b", "eu-central-1c"]);
         assert_eq!(zones[2].id, "euc1-az3");
+        for region in ["us-east-1", "eu-central-1", "home"].map(Region::new) {
+            for facts in zones_of(&region, &settings) {
+                assert_eq!(zone_id(&region, &facts.zone), Some(facts.id));
+            }
+        }
     }
 }

@@ -24,7 +24,9 @@ pub fn plan_expiry(world: &World, now: Timestamp) -> Vec<Change> {
     let gateways = gateways.map(|gateway| Change::Delete(RecordKey::NatGateway(gateway.id)));
     let tokens = tokens.map(|token| Change::Delete(RecordKey::ClientToken(token.key.clone())));
     let instances = instances.map(|instance| Change::Delete(RecordKey::Instance(instance.id)));
-    tokens.chain(instances).chain(gateways).collect()
+    let transfers = tables.address_transfers.values().filter(|transfer| transfer.gone_at() <= now);
+    let transfers = transfers.map(|transfer| Change::Delete(RecordKey::AddressTransfer(transfer.id)));
+    tokens.chain(instances).chain(gateways).chain(transfers).collect()
 }
 
 fn owner(record: &Record) -> AccountId {
@@ -47,5 +49,6 @@ fn owner(record: &Record) -> AccountId {
         Record::PrefixList(list) => list.owner,
         Record::SubnetCidrReservation(reservation) => reservation.owner,
         Record::TrunkAssociation(association) => association.owner,
+        Record::AddressTransfer(transfer) => transfer.owner,
     }
 }

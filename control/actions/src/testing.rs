@@ -1,6 +1,6 @@
 //! A region in memory for tests: requests as forms, answers as XML or as refusals.
 
-use crate::{Caller, Context, Settings, plan};
+use crate::{Caller, Context, Settings, plan, plan_settled};
 use gp_ec2::{ApiError, Reply, decode_form, encode_reply};
 use gp_model::{Change, Region, Timestamp, World};
 
@@ -10,6 +10,8 @@ pub(crate) struct Lab {
     pub caller: Caller,
     pub settings: Settings,
     pub now: Timestamp,
+    /// While it is set, no host obeys: what waits for one stays as it is.
+    pub host_is_away: bool,
     last_id: u128,
 }
 
@@ -26,6 +28,7 @@ impl Lab {
             caller: Caller { account, principal: "111122223333".to_owned(), region },
             settings: Settings::default(),
             now: Timestamp(1_795_249_577_000),
+            host_is_away: false,
             last_id: 0,
         }
     }
@@ -40,7 +43,16 @@ impl Lab {
         };
         let plan = plan(&self.world, &self.caller, &request, self.now, &mut ids, &self.settings)?;
         self.apply(plan.changes);
+        if !self.host_is_away {
+            self.settle();
+        }
         Ok(plan.reply)
+    }
+
+    /// The host has obeyed: what waits for that goes on.
+    pub(crate) fn settle(&mut self) {
+        let passing: Vec<_> = self.world.passing_nat_gateways().collect();
+        self.apply(plan_settled(&self.world, &passing, self.now));
     }
 
     /// What a service does by itself, without a request of the user's for it.

@@ -1,4 +1,4 @@
-//! What would cost on AWS by the hour: each public IPv4 address, used or idle, and each NAT gateway.
+//! What would cost on AWS by the hour: each public IPv4 address of Amazon's, used or idle, and each NAT gateway.
 //!
 //! Prices are the list prices of us-east-1 as of 2024, in US dollars. Source: AWS, "New – AWS Public IPv4 Address
 //! Charge" (every public IPv4 address since 1 February 2024) and VPC pricing. Traffic is not counted.
@@ -39,7 +39,9 @@ pub(crate) async fn list(State(engine): State<Arc<Engine>>) -> Json<Vec<Cost>> {
 /// Everything that costs in a region, kind by kind.
 fn of(world: &World) -> Vec<Cost> {
     let tables = world.tables();
-    let elastic = tables.addresses.values().map(|address| Cost {
+    // What the operator brought costs nothing, as with AWS's customers.
+    let charged = tables.addresses.values().filter(|address| address.pool == "amazon");
+    let elastic = charged.map(|address| Cost {
         region: world.region.clone(),
         account: address.owner,
         kind: "elastic-ip",

@@ -10,8 +10,8 @@ use crate::unattached::Unattached;
 use gp_actions::Caller;
 use gp_compile::HostReport;
 use gp_ec2::{ApiError, Reply, Request};
-use gp_model::{Change, EniAttachmentId, Generation, Record, Region, Transaction, World};
-use gp_store::{Commit, CommitError, Store};
+use gp_model::{Change, EniAttachmentId, Generation, NatGatewayId, Record, Region, Transaction, World};
+use gp_store::{Commit, CommitError, Snapshot, Store};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -83,13 +83,16 @@ impl Engine {
         }
         let plan = |world: &World, chance: &mut Randomness| {
             self.plan(world, caller, request, chance).map(|plan| {
-                let attachments = attachments_of(&plan.changes);
-                (plan.changes, (plan.reply, attachments))
+                let waits_for = (attachments_of(&plan.changes), passing_gateways_of(&plan.changes));
+                (plan.changes, (plan.reply, waits_for))
             })
         };
-        let (generation, (reply, attachments)) = self.change(&caller.region, plan).await?;
+        let (generation, (reply, (attachments, passing))) = self.change(&caller.region, plan).await?;
         // Also where nothing had to be changed: a repeated call may meet a change that is still on its way.
-        let not_yet_applied = self.obeyed(generation).await.err();
+        let mut not_yet_applied = self.obeyed(generation).await.err();
+        if not_yet_applied.is_none() && !passing.is_empty() {
+            not_yet_applied = self.settled(&caller.region, &passing).await.err();
+        }
         self.check_attached(&caller.region, &attachments).await?;
         Ok(Answer { reply, not_yet_applied })
     }
@@ -207,6 +210,30 @@ impl Engine {
         *self.applied.borrow()
     }
 
+    /// Waits until NAT gateways are in the state that they are on their way to, and the host obeys that.
+    ///
+    /// # Errors
+    /// As [`Engine::obeyed`].
+    async fn settled(&self, region: &Region, gateways: &[NatGatewayId]) -> Result<(), Generation> {
+        let mut watch = self.store.watch();
+        let are_settled = |snapshot: &Snapshot| {
+            let world = snapshot.regions.get(region);
+            let is_passing = |id: &NatGatewayId| world?.nat_gateway(*id).filter(|gateway| gateway.is_passing());
+            gateways.iter().all(|id| is_passing(id).is_none())
+        };
+        let generation = match timeout(self.settings.limits.host_wait, watch.wait_for(are_settled)).await {
+            Ok(Ok(snapshot)) => snapshot.generation,
+            _ => return Err(self.store.snapshot().generation),
+        };
+        self.obeyed(generation).await
+    }
+
+    /// Waits until the host obeys a generation, however long that takes. Says whether it ever will.
+    pub(crate) async fn reaches_host(&self, generation: Generation) -> bool {
+        let reached = |applied: &Option<Generation>| applied.is_some_and(|applied| applied >= generation);
+        self.applied.clone().wait_for(reached).await.is_ok()
+    }
+
     /// Waits until the host obeys a generation.
     ///
     /// # Errors
@@ -222,6 +249,15 @@ impl Engine {
         tracing::warn!(generation = generation.0, applied, "answering before the host has applied the change");
         Err(generation)
     }
+}
+
+/// The NAT gateways that a transaction sends on their way to another state.
+fn passing_gateways_of(changes: &[Change]) -> Vec<NatGatewayId> {
+    let passing = |change: &Change| match change {
+        Change::Put(Record::NatGateway(gateway)) => gateway.is_passing().then_some(gateway.id),
+        _ => None,
+    };
+    changes.iter().filter_map(passing).collect()
 }
 
 /// The attachments that a transaction writes.

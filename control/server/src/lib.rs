@@ -32,6 +32,7 @@ mod http;
 mod keys;
 mod reset;
 mod settings;
+mod settle;
 mod stand_in;
 mod unattached;
 
@@ -73,6 +74,7 @@ impl Server {
         tasks.spawn(host::take_reports(engine.clone(), reports, applied_tx, outcomes_tx));
         tasks.spawn(host::keep_outcomes(engine.clone(), outcomes));
         tasks.spawn(expiry::run(engine.clone()));
+        tasks.spawn(settle::run(engine.clone()));
         Self { engine, view, _tasks: tasks }
     }
 

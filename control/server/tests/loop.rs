@@ -10,8 +10,8 @@ use gp_server::{Auth, KeyRing, NOT_YET_APPLIED, Settings};
 use gp_store::{Commit, CommitError, Memory, Snapshot, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
-use support::{Host, PATIENCE, Running, element, post, quick, signed, start, start_with, status};
+use std::time::Instant;
+use support::{Host, Running, element, eventually, post, quick, signed, start, start_with, status};
 use tokio::sync::watch;
 
 fn create_vpc(second_octet: usize) -> String {
@@ -283,14 +283,6 @@ fn run(store: &dyn Store, instances: impl IntoIterator<Item = Instance>) {
 fn states(running: &Running) -> Vec<InstanceState> {
     let world = running.store.snapshot().world(&Region::new("us-east-1"));
     world.tables().instances.values().map(|instance| instance.state).collect()
-}
-
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < PATIENCE, "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]

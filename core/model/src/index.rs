@@ -19,6 +19,9 @@ pub(crate) struct Index {
     pub enis_of_subnet: OrdMap<SubnetId, OrdSet<EniId>>,
     /// Who answers to a link-local IPv6 address: those are made from the MAC address.
     pub macs: OrdMap<(SubnetId, Mac), EniId>,
+    /// What the ENIs of a VPC, and of a subnet, come to. None that is zero.
+    pub use_of_vpc: OrdMap<VpcId, usize>,
+    pub ipv4_use_of_subnet: OrdMap<SubnetId, usize>,
     pub enis_of_instance: OrdMap<InstanceId, OrdSet<EniId>>,
     pub eni_of_attachment: OrdMap<EniAttachmentId, EniId>,
     pub subnets_of_vpc: OrdMap<VpcId, OrdSet<SubnetId>>,
@@ -43,6 +46,8 @@ pub(crate) struct Index {
     /// First address of each IPv6 block.
     pub vpc_of_ipv6: OrdMap<u128, (Ipv6Net, VpcId)>,
     pub nat_gateway_of_eni: OrdMap<EniId, NatGatewayId>,
+    /// Those that are about to become another state by themselves.
+    pub passing_nat_gateways: OrdSet<NatGatewayId>,
     pub reservations_of_subnet: OrdMap<SubnetId, OrdSet<SubnetCidrReservationId>>,
     pub trunk_of_branch: OrdMap<EniId, TrunkAssociationId>,
     pub branches_of_trunk: OrdMap<EniId, OrdSet<TrunkAssociationId>>,
@@ -60,6 +65,23 @@ fn unlink<K: Ord + Clone, V: Ord + Clone>(map: &mut OrdMap<K, OrdSet<V>>, key: &
         if set.is_empty() {
             map.remove(key);
         }
+    }
+}
+
+/// Makes the number at `key` larger.
+fn add<K: Ord + Clone>(map: &mut OrdMap<K, usize>, key: K, count: usize) {
+    if count > 0 {
+        *map.entry(key).or_default() += count;
+    }
+}
+
+/// Makes the number at `key` smaller, and takes it out once it is zero.
+fn subtract<K: Ord + Clone>(map: &mut OrdMap<K, usize>, key: &K, count: usize) {
+    let left = map.get(key).map_or(0, |number| number.saturating_sub(count));
+    if left == 0 {
+        map.remove(key);
+    } else {
+        map.insert(key.clone(), left);
     }
 }
 
@@ -101,6 +123,9 @@ impl Index {
                 if let Some(eni) = gateway.eni {
                     self.nat_gateway_of_eni.insert(eni, gateway.id);
                 }
+                if gateway.is_passing() {
+                    self.passing_nat_gateways.insert(gateway.id);
+                }
             }
             Record::SubnetCidrReservation(reservation) => {
                 link(&mut self.reservations_of_subnet, reservation.subnet, reservation.id);
@@ -110,6 +135,7 @@ impl Index {
                 link(&mut self.branches_of_trunk, association.trunk, association.id);
             }
             Record::Account(_)
+            | Record::AddressTransfer(_)
             | Record::ClientToken(_)
             | Record::NetworkAcl(_)
             | Record::DhcpOptions(_)
@@ -149,6 +175,7 @@ impl Index {
                 if let Some(eni) = gateway.eni {
                     forget(&mut self.nat_gateway_of_eni, &eni, &gateway.id);
                 }
+                self.passing_nat_gateways.remove(&gateway.id);
             }
             Record::SubnetCidrReservation(reservation) => {
                 unlink(&mut self.reservations_of_subnet, &reservation.subnet, &reservation.id);
@@ -158,6 +185,7 @@ impl Index {
                 unlink(&mut self.branches_of_trunk, &association.trunk, &association.id);
             }
             Record::Account(_)
+            | Record::AddressTransfer(_)
             | Record::ClientToken(_)
             | Record::NetworkAcl(_)
             | Record::DhcpOptions(_)
@@ -234,6 +262,8 @@ impl Index {
             link(&mut self.enis_of_group, *group, eni.id);
         }
         link(&mut self.enis_of_subnet, eni.subnet, eni.id);
+        add(&mut self.use_of_vpc, eni.vpc, eni.address_units());
+        add(&mut self.ipv4_use_of_subnet, eni.subnet, eni.ipv4_slots());
         link(&mut self.enis_of_owner, eni.owner, eni.id);
         self.macs.insert((eni.subnet, eni.mac), eni.id);
         if let Some((public, private)) = automatic_public(eni) {
@@ -256,6 +286,8 @@ impl Index {
             unlink(&mut self.enis_of_group, group, &eni.id);
         }
         unlink(&mut self.enis_of_subnet, &eni.subnet, &eni.id);
+        subtract(&mut self.use_of_vpc, &eni.vpc, eni.address_units());
+        subtract(&mut self.ipv4_use_of_subnet, &eni.subnet, eni.ipv4_slots());
         unlink(&mut self.enis_of_owner, &eni.owner, &eni.id);
         forget(&mut self.macs, &(eni.subnet, eni.mac), &eni.id);
         if let Some((public, private)) = automatic_public(eni) {

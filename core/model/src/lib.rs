@@ -19,6 +19,6 @@ pub use address::{Mac, ParseMacError, host_net, nth_v4, nth_v6, overlaps};
 pub use entity::*;
 pub use id::*;
 pub use place::*;
-pub use public_pool::PublicPools;
+pub use public_pool::{ByoipPool, PublicPools};
 pub use record::{Change, Generation, Record, RecordKey, Table, Tables, Transaction};
 pub use world::{ENI_IPV4_PREFIX_LEN, ENI_IPV6_PREFIX_LEN, World};

@@ -22,6 +22,16 @@ const LONGEST_WITH_ROUTER: u8 = 30;
 pub struct PublicPools {
     default_region: Region,
     configured: BTreeMap<Region, Vec<Ipv4Net>>,
+    byoip: BTreeMap<Region, Vec<ByoipPool>>,
+}
+
+/// A block of the operator's that is handed out only to whoever asks for it, as pools of *bring your own IP addresses*
+/// are on AWS. Every address of it is handed out, the first and the last one too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByoipPool {
+    /// `ipv4pool-ec2-` and 17 hex digits; the same after every start.
+    pub id: String,
+    pub block: Ipv4Net,
 }
 
 impl PublicPools {
@@ -30,7 +40,7 @@ impl PublicPools {
 
     /// Every region has the block that its name gives.
     pub fn new(default_region: Region) -> Self {
-        Self { default_region, configured: BTreeMap::new() }
+        Self { default_region, configured: BTreeMap::new(), byoip: BTreeMap::new() }
     }
 
     /// Gives a region a block of the operator's; it has no other then but those that are given so.
@@ -38,23 +48,37 @@ impl PublicPools {
         self.configured.entry(region).or_default().push(block.trunc());
     }
 
+    /// Gives a region a pool of its own beside the blocks that it has.
+    pub fn bring(&mut self, region: Region, block: Ipv4Net) {
+        let block = block.trunc();
+        let id = byoip_id(&region, block);
+        self.byoip.entry(region).or_default().push(ByoipPool { id, block });
+    }
+
+    /// The region's pools that are asked for by id, in the order in which they were given.
+    pub fn byoip(&self, region: &Region) -> &[ByoipPool] {
+        self.byoip.get(region).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The region of calls that name none.
     pub fn default_region(&self) -> &Region {
         &self.default_region
     }
 
-    /// Whether the operator gave this region its blocks.
-    pub fn is_configured(&self, region: &Region) -> bool {
-        self.configured.contains_key(region)
+    /// The operator's blocks, of every region.
+    pub fn configured(&self) -> impl Iterator<Item = Ipv4Net> {
+        let byoip = self.byoip.values().flatten().map(|pool| pool.block);
+        self.configured.values().flatten().copied().chain(byoip)
     }
 
-    /// Regions with blocks of the operator's.
-    pub fn configured(&self) -> impl Iterator<Item = (&Region, &[Ipv4Net])> {
-        self.configured.iter().map(|(region, blocks)| (region, blocks.as_slice()))
-    }
-
-    /// The blocks of a region, in the order in which they were given.
+    /// All blocks of a region: what its uplink routes.
     pub fn of(&self, region: &Region) -> Vec<Ipv4Net> {
+        let byoip = self.byoip(region).iter().map(|pool| pool.block);
+        self.unnamed(region).into_iter().chain(byoip).collect()
+    }
+
+    /// The blocks that addresses come from when nobody says from which, in the order in which they were given.
+    fn unnamed(&self, region: &Region) -> Vec<Ipv4Net> {
         match self.configured.get(region) {
             Some(blocks) => blocks.clone(),
             None if *region == self.default_region => vec![DEFAULT],
@@ -65,13 +89,16 @@ impl PublicPools {
     /// The first address of the region's first block: that of the machine outside, which is never handed out. `None`
     /// where the block is too small to spare one.
     pub fn outside(&self, region: &Region) -> Option<Ipv4Addr> {
-        self.of(region).first().filter(|block| block.prefix_len() <= LONGEST_WITH_ROUTER)?.hosts().next()
+        self.unnamed(region).first().filter(|block| block.prefix_len() <= LONGEST_WITH_ROUTER)?.hosts().next()
     }
 
-    /// The addresses that may be handed out: not the first and last of a block, and not [`PublicPools::outside`].
+    /// The addresses that may be handed out to whoever asks for any: not the first and last of a block, and not [`PublicPools::outside`].
     pub fn addresses(&self, region: &Region) -> impl Iterator<Item = Ipv4Addr> + use<> {
         let outside = self.outside(region);
-        self.of(region).into_iter().flat_map(|block| block.hosts()).filter(move |address| Some(*address) != outside)
+        self.unnamed(region)
+            .into_iter()
+            .flat_map(|block| block.hosts())
+            .filter(move |address| Some(*address) != outside)
     }
 }
 
@@ -80,6 +107,15 @@ fn by_name(region: &str) -> Ipv4Net {
     let hash = region.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let [.., slot] = (hash % SLOTS).to_be_bytes();
     Ipv4Net::new_assert(Ipv4Addr::new(198, 18, slot, 0), 24)
+}
+
+/// FNV-1a of region and block, as wide as an id.
+fn byoip_id(region: &Region, block: Ipv4Net) -> String {
+    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = (1 << 88) + 0x13b;
+    let text = format!("{region}={block}");
+    let hash = text.bytes().fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
+    format!("ipv4pool-ec2-{:017x}", hash & crate::id::ID_BITS)
 }
 
 #[cfg(test)]
@@ -131,5 +167,20 @@ mod tests {
         pools.configure(region("us-east-1"), "203.0.113.7/32".parse().expect("a block"));
         assert_eq!(pools.outside(&region("us-east-1")), None);
         assert_eq!(pools.addresses(&region("us-east-1")).count(), 1);
+    }
+
+    #[test]
+    fn a_pool_that_is_asked_for_by_id_is_routed_and_gives_no_address_to_others() {
+        let mut pools = PublicPools::new(region("us-east-1"));
+        pools.bring(region("us-east-1"), "203.0.113.64/30".parse().expect("a block"));
+        pools.bring(region("eu-west-1"), "203.0.113.128/30".parse().expect("a block"));
+        let [pool] = pools.byoip(&region("us-east-1")) else { panic!("one pool") };
+        assert!(pool.id.starts_with("ipv4pool-ec2-") && pool.id.len() == "ipv4pool-ec2-".len() + 17, "{}", pool.id);
+        assert_ne!(pool.id, pools.byoip(&region("eu-west-1"))[0].id);
+        let blocks: Vec<_> = pools.of(&region("us-east-1")).iter().map(ToString::to_string).collect();
+        assert_eq!(blocks, ["198.51.100.0/24", "203.0.113.64/30"]);
+        assert_eq!(pools.configured().count(), 2);
+        assert_eq!(pools.addresses(&region("us-east-1")).count(), 253);
+        assert_eq!(pools.outside(&region("us-east-1")), Some(Ipv4Addr::new(198, 51, 100, 1)));
     }
 }

@@ -80,6 +80,7 @@ records! {
     PrefixList(PrefixListId) = prefix_lists;
     SubnetCidrReservation(SubnetCidrReservationId) = subnet_cidr_reservations;
     TrunkAssociation(TrunkAssociationId) = trunk_associations;
+    AddressTransfer(AllocationId) = address_transfers;
 }
 
 /// The key of an entity within its table.
@@ -103,6 +104,7 @@ keyed_by_id! {
     Instance(InstanceId), KeyPair(KeyPairId), Address(AllocationId), NatGateway(NatGatewayId),
     EgressOnlyInternetGateway(EgressOnlyInternetGatewayId), PrefixList(PrefixListId),
     SubnetCidrReservation(SubnetCidrReservationId), TrunkAssociation(TrunkAssociationId),
+    AddressTransfer(AllocationId),
 }
 
 impl RecordId for ClientToken {

@@ -10,6 +10,7 @@ use crate::*;
 use imbl::OrdSet;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::{Bound, RangeInclusive};
 use std::sync::Arc;
 
 /// Length of an IPv4 prefix that an ENI may be given (EC2 "prefix delegation").
@@ -116,6 +117,22 @@ impl World {
     pub fn enis_of_subnet(&self, id: SubnetId) -> impl Iterator<Item = EniId> + '_ {
         self.index.enis_of_subnet.get(&id).into_iter().flatten().copied()
     }
+    /// The ENIs of a group whose ids come after this one, in order.
+    pub fn enis_of_group_after(&self, id: SecurityGroupId, after: Option<EniId>) -> impl Iterator<Item = EniId> + '_ {
+        after_in(self.index.enis_of_group.get(&id), after)
+    }
+    /// The ENIs of a subnet whose ids come after this one, in order.
+    pub fn enis_of_subnet_after(&self, id: SubnetId, after: Option<EniId>) -> impl Iterator<Item = EniId> + '_ {
+        after_in(self.index.enis_of_subnet.get(&id), after)
+    }
+    /// Network address units that the ENIs of a VPC come to.
+    pub fn address_units_of_vpc(&self, id: VpcId) -> usize {
+        self.index.use_of_vpc.get(&id).copied().unwrap_or_default()
+    }
+    /// IPv4 addresses that the ENIs of a subnet hold, by themselves or through prefixes.
+    pub fn ipv4_slots_of_subnet(&self, id: SubnetId) -> usize {
+        self.index.ipv4_use_of_subnet.get(&id).copied().unwrap_or_default()
+    }
     /// The instance's ENIs in order of network card and device index; the primary is first.
     pub fn enis_of_instance(&self, id: InstanceId) -> Vec<Arc<Eni>> {
         let ids = self.index.enis_of_instance.get(&id).into_iter().flatten();
@@ -211,6 +228,13 @@ impl World {
         self.index.address_of_public.contains_key(&public) || self.index.private_of_public.contains_key(&public)
     }
 
+    /// Number of public addresses of a range that are allocated, or in use as automatic ones.
+    pub fn public_ips_taken(&self, range: RangeInclusive<Ipv4Addr>) -> usize {
+        let allocated = self.index.address_of_public.range(range.clone()).count();
+        let automatic = self.index.private_of_public.range(range);
+        allocated + automatic.filter(|(public, _)| !self.index.address_of_public.contains_key(*public)).count()
+    }
+
     /// The VPC that has this IPv6 address.
     pub fn vpc_of_ipv6(&self, address: Ipv6Addr) -> Option<VpcId> {
         let (_, (block, vpc)) = self.index.vpc_of_ipv6.range(..=u128::from(address)).next_back()?;
@@ -220,6 +244,11 @@ impl World {
     /// The NAT gateway whose interface this is.
     pub fn nat_gateway_of_eni(&self, eni: EniId) -> Option<&Arc<NatGateway>> {
         self.index.nat_gateway_of_eni.get(&eni).and_then(|id| self.nat_gateway(*id))
+    }
+
+    /// The NAT gateways that are about to become another state by themselves.
+    pub fn passing_nat_gateways(&self) -> impl Iterator<Item = NatGatewayId> + '_ {
+        self.index.passing_nat_gateways.iter().copied()
     }
 
     pub fn groups_of_owner(&self, owner: AccountId) -> usize {
@@ -248,6 +277,12 @@ impl World {
         let ids = self.index.branches_of_trunk.get(&trunk).into_iter().flatten();
         ids.filter_map(|id| self.tables.trunk_associations.get(id))
     }
+}
+
+/// What of a set comes after an id, in order.
+fn after_in(set: Option<&OrdSet<EniId>>, after: Option<EniId>) -> impl Iterator<Item = EniId> + '_ {
+    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+    set.into_iter().flat_map(move |set| set.range((start, Bound::Unbounded)).copied())
 }
 
 /// The only block of delegable size that could hold the address.

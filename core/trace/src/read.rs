@@ -103,6 +103,7 @@ fn record_reads(record: &Record, reads: &mut Vec<Read>) {
         // Where the branch is.
         Record::TrunkAssociation(association) => reads.push(Read::Eni(association.branch)),
         Record::Account(_)
+        | Record::AddressTransfer(_)
         | Record::ClientToken(_)
         | Record::DhcpOptions(_)
         | Record::KeyPair(_)

@@ -8,10 +8,8 @@ use gp_ec2::shapes::{AllocateAddressRequest, AllocateAddressResult, ReleaseAddre
 use gp_model::{Address, AllocationId, RecordKey};
 use std::net::Ipv4Addr;
 
-/// The pool that every address comes from.
-const POOL: &str = "amazon";
-
-/// Any free address, or the one that the caller names, if nobody holds it: a released one can be had back.
+/// Any free address, of the pool that the caller names if one is named; or the address that the caller names, if nobody
+/// holds it: a released one can be had back.
 ///
 /// # Errors
 /// `AddressLimitExceeded`, `InsufficientAddressCapacity`, `InvalidAddress.NotFound` for one that the region has not,
@@ -26,25 +24,26 @@ pub(crate) fn allocate(
         ("CustomerOwnedIpv4Pool", request.customer_owned_ipv4_pool.is_some()),
         ("IpamPoolId", request.ipam_pool_id.is_some()),
     ])?;
-    if let Some(pool) = request.public_ipv4_pool.as_deref().filter(|pool| *pool != POOL) {
-        let message = format!("The pool ID '{pool}' does not exist");
-        return Err(ApiError::client("InvalidPublicIpv4PoolID.NotFound", message));
-    }
+    let asked = request.public_ipv4_pool.as_deref();
+    let brought = pool::named(ctx, asked)?;
     let group = ctx.region().to_string();
     if let Some(other) = request.network_border_group.as_deref().filter(|given| **given != group) {
         let why = format!("The network border group of this region is {group}.");
         return Err(ApiError::invalid_value(other, "NetworkBorderGroup", why));
     }
-    check_quota(ctx)?;
-    let public_ip = match request.address.as_deref().filter(|text| !text.is_empty()) {
-        Some(text) => named(ctx, text)?,
-        None => pool::draw(ctx)?,
+    let (public_ip, pool) = match (request.address.as_deref().filter(|text| !text.is_empty()), brought) {
+        (Some(text), _) => named(ctx, text, asked)?,
+        (None, Some(brought)) => (pool::draw_of_pool(ctx, brought)?, brought.id.clone()),
+        (None, None) => {
+            check_quota(ctx)?;
+            (pool::draw(ctx)?, pool::AMAZON.to_owned())
+        }
     };
     let address = Address {
         id: ctx.draw(AllocationId::from_bits),
         owner: ctx.account(),
         public_ip,
-        pool: POOL.to_owned(),
+        pool,
         network_border_group: group,
         association: None,
         service_managed: None,
@@ -62,24 +61,32 @@ pub(crate) fn allocate(
     })
 }
 
-fn check_quota(ctx: &Context<'_>) -> Result<(), ApiError> {
+/// May the account have one more of the addresses that count?
+///
+/// # Errors
+/// `AddressLimitExceeded`.
+pub(super) fn check_quota(ctx: &Context<'_>) -> Result<(), ApiError> {
     let addresses = ctx.world().tables().addresses.values();
-    if addresses.filter(|address| address.owner == ctx.account()).count() < ctx.settings.quotas.addresses {
+    let counted = |address: &&std::sync::Arc<Address>| address.owner == ctx.account() && pool::counts(address);
+    if addresses.filter(counted).count() < ctx.settings.quotas.addresses {
         return Ok(());
     }
     Err(ApiError::client("AddressLimitExceeded", "The maximum number of addresses has been reached."))
 }
 
-fn named(ctx: &Context<'_>, text: &str) -> Result<Ipv4Addr, ApiError> {
+/// The address that is meant, and its pool, which must be the one that is asked for if one is.
+fn named(ctx: &Context<'_>, text: &str, asked: Option<&str>) -> Result<(Ipv4Addr, String), ApiError> {
     let address: Ipv4Addr =
         text.parse().map_err(|_| ApiError::invalid_value(text, "Address", "Invalid IPv4 address."))?;
-    if !pool::has(ctx, address) {
-        return Err(super::describe::no_such_public_ip(text));
+    let pool = pool::pool_of(ctx, address).filter(|pool| asked.is_none_or(|asked| asked == pool));
+    let pool = pool.ok_or_else(|| super::describe::no_such_public_ip(text))?;
+    if pool == pool::AMAZON {
+        check_quota(ctx)?;
     }
     if ctx.world().is_public_ip_taken(address) {
         return Err(in_use(address));
     }
-    Ok(address)
+    Ok((address, pool))
 }
 
 fn in_use(address: Ipv4Addr) -> ApiError {
@@ -108,5 +115,8 @@ pub(crate) fn release(ctx: &mut Context<'_>, request: &ReleaseAddressRequest) ->
         return Err(in_use(address.public_ip));
     }
     ctx.delete(RecordKey::Address(address.id));
+    if ctx.world().tables().address_transfers.contains_key(&address.id) {
+        ctx.delete(RecordKey::AddressTransfer(address.id));
+    }
     Ok(())
 }

@@ -42,7 +42,7 @@ pub(crate) fn create(
     if let Some(created) = ctx.replayed()? {
         let gateways = ctx.nat_gateways(&created).map_err(|_gone| token_mismatch())?;
         let gateway = gateways.first().ok_or_else(token_mismatch)?;
-        return Ok(reply(ctx, request, gateway, None));
+        return Ok(reply(ctx, request, gateway));
     }
     refuse_unsupported(&[
         ("AvailabilityMode=regional", request.availability_mode.as_deref() == Some("regional")),
@@ -59,7 +59,7 @@ pub(crate) fn create(
         subnet: wish.subnet.id,
         eni: None,
         connectivity: wish.connectivity,
-        state: NatGatewayState::Available,
+        state: NatGatewayState::Pending,
         failure: None,
         addresses: Vec::new(),
         ports_per_destination: None,
@@ -68,30 +68,16 @@ pub(crate) fn create(
         tags,
     };
     if let Err(Failure { code, message }) = build(ctx, &mut gateway, wish)? {
-        gateway.state = NatGatewayState::Failed;
         gateway.failure = Some((code.to_owned(), message));
-        gateway.deleted_at = Some(ctx.now);
     }
     ctx.put(gateway.clone());
     ctx.remember([id]);
-    Ok(reply(ctx, request, &gateway, Some("pending")))
+    Ok(reply(ctx, request, &gateway))
 }
 
-/// AWS answers a creation with `pending`, whatever becomes of it.
-fn reply(
-    ctx: &Context<'_>,
-    request: &CreateNatGatewayRequest,
-    gateway: &NatGateway,
-    state: Option<&str>,
-) -> CreateNatGatewayResult {
-    let mut shape = shape(ctx, gateway);
-    if let Some(state) = state {
-        shape.state = Some(state.to_owned());
-        shape.failure_code = None;
-        shape.failure_message = None;
-        shape.delete_time = None;
-    }
-    CreateNatGatewayResult { client_token: request.client_token.clone(), nat_gateway: Some(shape) }
+fn reply(ctx: &Context<'_>, request: &CreateNatGatewayRequest, gateway: &NatGateway) -> CreateNatGatewayResult {
+    let nat_gateway = Some(shape(ctx, gateway));
+    CreateNatGatewayResult { client_token: request.client_token.clone(), nat_gateway }
 }
 
 fn wish(ctx: &Context<'_>, request: &CreateNatGatewayRequest) -> Result<Wish, ApiError> {

@@ -1,13 +1,12 @@
 //! DeleteNatGateway.
 
 use crate::Context;
-use crate::network_interface::managed;
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{DeleteNatGatewayRequest, DeleteNatGatewayResult};
 use gp_model::NatGatewayState;
 
-/// Its ENI goes, its Elastic IP addresses are free again and stay allocated, routes to it stay as black holes. The
-/// gateway is seen as deleted for an hour; deleting it again changes nothing.
+/// No packet passes any more; once the host has obeyed, its ENI goes, and its Elastic IP addresses are free again and stay
+/// allocated. Routes to it stay as black holes. Deleting it again changes nothing.
 ///
 /// # Errors
 /// `NatGatewayNotFound`.
@@ -16,19 +15,8 @@ pub(crate) fn delete(
     request: &DeleteNatGatewayRequest,
 ) -> Result<DeleteNatGatewayResult, ApiError> {
     let gateway = ctx.nat_gateway(request.nat_gateway_id.as_deref().unwrap_or_default())?;
-    let now = ctx.now;
-    if gateway.state != NatGatewayState::Deleted {
-        if let Some(eni) = gateway.eni {
-            managed::release(ctx, eni)?;
-        }
-        ctx.edit(&*gateway, |gateway| {
-            gateway.state = NatGatewayState::Deleted;
-            gateway.eni = None;
-            gateway.deleted_at = Some(now);
-            for address in &mut gateway.addresses {
-                address.association = None;
-            }
-        });
+    if !matches!(gateway.state, NatGatewayState::Deleting | NatGatewayState::Deleted) {
+        ctx.edit(&*gateway, |gateway| gateway.state = NatGatewayState::Deleting);
     }
     Ok(DeleteNatGatewayResult { nat_gateway_id: Some(gateway.id.to_string()) })
 }

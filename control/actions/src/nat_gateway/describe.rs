@@ -35,8 +35,10 @@ pub(crate) fn describe(
 }
 
 pub(super) fn shape(ctx: &Context<'_>, gateway: &NatGateway) -> shapes::NatGateway {
-    let addresses = gateway.addresses.iter().map(|address| address_shape(ctx, gateway, address, "succeeded"));
-    let failure = gateway.failure.as_ref();
+    let status = address_status(gateway);
+    let addresses = gateway.addresses.iter().map(|address| address_shape(ctx, gateway, address, status));
+    // It is known before the gateway has failed, but AWS doesn't tell so early.
+    let failure = gateway.failure.as_ref().filter(|_| gateway.state != NatGatewayState::Pending);
     shapes::NatGateway {
         create_time: Some(wire_time(gateway.created_at)),
         delete_time: gateway.deleted_at.map(wire_time),
@@ -72,6 +74,17 @@ pub(super) fn address_shape(
         is_primary: Some(primary),
         status: Some(status.to_owned()),
         ..Default::default()
+    }
+}
+
+/// What is being done with the gateway's addresses while nobody adds or removes one.
+fn address_status(gateway: &NatGateway) -> &'static str {
+    match (gateway.state, gateway.connectivity) {
+        (NatGatewayState::Pending, NatConnectivity::Public) => "associating",
+        (NatGatewayState::Pending, NatConnectivity::Private) => "assigning",
+        (NatGatewayState::Deleting, NatConnectivity::Public) => "disassociating",
+        (NatGatewayState::Deleting, NatConnectivity::Private) => "unassigning",
+        _ => "succeeded",
     }
 }
 

@@ -122,6 +122,52 @@ fn a_deleted_gateway_gives_everything_back_and_is_seen_for_an_hour() {
 }
 
 #[test]
+fn a_gateway_passes_through_pending_and_deleting_until_its_host_has_obeyed() {
+    let mut net = net();
+    let allocation = allocate(&mut net);
+    net.lab.host_is_away = true;
+    let form = public_form(&net, &allocation);
+    let id = net.lab.get(&form, "natGatewayId");
+    let shown = show(&mut net, &id);
+    assert_eq!((value(&shown, "state"), value(&shown, "status")), ("pending".into(), "associating".into()));
+    let table = net.lab.all("Action=DescribeRouteTables", "routeTableId").remove(0);
+    net.lab.xml(&format!("Action=CreateRoute&RouteTableId={table}&DestinationCidrBlock=0.0.0.0/0&NatGatewayId={id}"));
+    let more = format!("Action=AssociateNatGatewayAddress&NatGatewayId={id}&AllocationId.1={allocation}");
+    assert!(net.lab.refusal(&more).starts_with("IncorrectState"));
+    net.lab.settle();
+    assert_eq!(value(&show(&mut net, &id), "state"), "available");
+
+    net.lab.xml(&format!("Action=DeleteNatGateway&NatGatewayId={id}"));
+    let shown = show(&mut net, &id);
+    assert_eq!((value(&shown, "state"), value(&shown, "status")), ("deleting".into(), "disassociating".into()));
+    assert!(values(&shown, "deleteTime").is_empty());
+    let subnet = net.subnet.clone();
+    net.lab.refuses(&[
+        (&format!("Action=DeleteSubnet&SubnetId={subnet}"), "DependencyViolation"),
+        (&format!("Action=ReleaseAddress&AllocationId={allocation}"), "AuthFailure"),
+    ]);
+    net.lab.settle();
+    assert_eq!(value(&show(&mut net, &id), "state"), "deleted");
+    net.lab.xml(&format!("Action=ReleaseAddress&AllocationId={allocation}"));
+}
+
+#[test]
+fn a_gateway_that_fails_does_not_say_so_at_once_and_can_be_deleted() {
+    let mut net = Net::new();
+    let allocation = allocate(&mut net);
+    net.lab.host_is_away = true;
+    let form = public_form(&net, &allocation);
+    let id = net.lab.get(&form, "natGatewayId");
+    let shown = show(&mut net, &id);
+    assert_eq!((value(&shown, "state"), values(&shown, "failureCode")), ("pending".into(), Vec::new()));
+    net.lab.settle();
+    assert_eq!(value(&show(&mut net, &id), "failureCode"), "Gateway.NotAttached");
+    net.lab.xml(&format!("Action=DeleteNatGateway&NatGatewayId={id}"));
+    net.lab.settle();
+    assert_eq!(value(&show(&mut net, &id), "state"), "deleted");
+}
+
+#[test]
 fn what_a_gateway_cannot_be_made_with_makes_it_fail() {
     let mut net = Net::new();
     let (vpc, allocation) = (net.vpc.clone(), allocate(&mut net));

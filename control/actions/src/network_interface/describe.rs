@@ -1,11 +1,13 @@
 //! DescribeNetworkInterfaces and its filters.
 
+use super::candidates::candidates;
 use super::view;
 use crate::Context;
 use crate::filter::{Filter, Tagged, each, one};
 use crate::page::Query;
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{DescribeNetworkInterfacesRequest, DescribeNetworkInterfacesResult, NetworkInterface, Tag};
+use gp_model::Eni;
 
 impl Tagged for NetworkInterface {
     fn tags(&self) -> &[Tag] {
@@ -97,22 +99,29 @@ pub(crate) fn describe(
     ctx: &Context<'_>,
     request: &DescribeNetworkInterfacesRequest,
 ) -> Result<DescribeNetworkInterfacesResult, ApiError> {
-    let enis = ctx.enis(&request.network_interface_ids)?;
+    let ids = &request.network_interface_ids;
+    let named = if ids.is_empty() { Vec::new() } else { ctx.enis(ids)? };
     let query = Query {
         filters: &request.filters,
         max_results: request.max_results,
         next_token: &request.next_token,
-        ids: (!request.network_interface_ids.is_empty(), "networkInterfaceIdSet"),
+        ids: (!ids.is_empty(), "networkInterfaceIdSet"),
     };
     let waiting = request.filters.iter().any(|filter| filter.name.as_deref() == Some(ATTACHMENT_ID));
-    let shapes = enis.iter().map(|eni| {
+    let shape = move |eni: &Eni| {
         let mut shape = view::network_interface(ctx, eni);
         if waiting {
             shape.attachment = shape.attachment.or_else(|| view::detached_shape(ctx, eni));
         }
         shape
-    });
+    };
     let key = |eni: &NetworkInterface| eni.network_interface_id.clone().unwrap_or_default();
-    let (network_interfaces, next_token) = ctx.list(shapes, query, FILTERS, key)?;
+    let (network_interfaces, next_token) =
+        ctx.list_in_order(query, FILTERS, key, |after| -> Box<dyn Iterator<Item = NetworkInterface>> {
+            if ids.is_empty() {
+                return Box::new(candidates(ctx, &request.filters, after).map(move |eni| shape(eni)));
+            }
+            Box::new(named.into_iter().filter(move |eni| after < Some(eni.id)).map(move |eni| shape(&eni)))
+        })?;
     Ok(DescribeNetworkInterfacesResult { network_interfaces, next_token })
 }

@@ -10,7 +10,7 @@ use super::pool::Pool;
 use super::{AddressFault, AddressLimits, AddressRequest, NewEni, NewEniError, elastic_ip};
 use crate::{Context, lookup};
 use gp_ec2::ApiError;
-use gp_model::{ConnectionTracking, Eni, EniId, RecordKey, SecurityGroupId, Subnet, Tags};
+use gp_model::{Change, ConnectionTracking, Eni, EniId, RecordKey, SecurityGroupId, Subnet, Tags, World};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -56,15 +56,13 @@ pub(crate) fn create(ctx: &mut Context<'_>, managed: ManagedEni) -> Result<Eni, 
     new.create(ctx, AddressLimits::UNATTACHED)
 }
 
-/// The service is done with its ENI: it goes, and what Elastic IP addresses it has are free again.
-///
-/// # Errors
-/// `InvalidNetworkInterfaceID.NotFound`.
-pub(crate) fn release(ctx: &mut Context<'_>, id: EniId) -> Result<(), ApiError> {
-    managed(ctx, id)?;
-    elastic_ip::free(ctx, id, |_| true);
-    ctx.delete(RecordKey::Eni(id));
-    Ok(())
+/// The changes by which a service that is done with its ENI gives it back: it goes, and what Elastic IP addresses it has
+/// are free again. None if it has gone already.
+pub(crate) fn released(world: &World, id: EniId) -> Vec<Change> {
+    let Some(eni) = world.eni(id).filter(|eni| eni.requester_managed) else { return Vec::new() };
+    let mut changes = elastic_ip::freed_with(world, eni);
+    changes.push(Change::Delete(RecordKey::Eni(id)));
+    changes
 }
 
 /// Gives the ENI further IPv4 addresses, named or drawn, and answers with them in order.

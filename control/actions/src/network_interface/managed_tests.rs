@@ -120,9 +120,10 @@ fn a_released_eni_is_gone_and_its_elastic_ips_are_free() {
     net.lab.by_service(|ctx| managed::remove_addresses(ctx, eni, &[added[0], primary])).unwrap();
     assert_eq!(net.lab.world.eni(eni).unwrap().private_ipv4, [primary, added[1]]);
     assert_eq!((is_associated(&net, first), is_associated(&net, second)), (true, false));
-    net.lab.by_service(|ctx| managed::release(ctx, eni)).unwrap();
+    let changes = managed::released(&net.lab.world, eni);
+    net.lab.apply(changes);
     assert!(net.lab.world.eni(eni).is_none() && !is_associated(&net, first));
-    assert!(net.lab.by_service(|ctx| managed::release(ctx, eni)).is_err());
+    assert!(managed::released(&net.lab.world, eni).is_empty());
     assert!(net.lab.by_service(|ctx| managed::add_addresses(ctx, eni, &Wanted::Count(1))).is_err());
 }
 

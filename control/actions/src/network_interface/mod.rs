@@ -9,19 +9,18 @@ mod assign;
 mod assign_ipv6;
 mod attach;
 mod attribute;
+mod candidates;
 mod create;
 mod describe;
 mod elastic_ip;
 mod free;
 mod limits;
-#[cfg_attr(not(test), allow(dead_code, reason = "the services that use it follow one by one"))]
 pub(crate) mod managed;
 mod new_eni;
 mod pool;
 mod usage;
 mod view;
 
-#[cfg_attr(not(test), allow(unused_imports, reason = "what services that add addresses ask with"))]
 pub(crate) use address_request::Wanted;
 pub(crate) use address_request::{AddressRequest, WireAddresses};
 pub(crate) use assign::{assign_private_ip_addresses, unassign_private_ip_addresses};

@@ -205,11 +205,10 @@ impl<'a> Pool<'a> {
     /// How many IPv4 addresses nobody holds.
     fn free_ipv4(&self) -> u64 {
         let size = self.subnet.cidr.map_or(0, |net| block_count(u32::from(net.max_prefix_len() - net.prefix_len())));
-        let enis = self.world.enis_of_subnet(self.subnet.id).filter_map(|id| self.world.eni(id));
-        let slots = enis.map(|eni| eni.private_ipv4.len() as u64 + eni.ipv4_prefixes.len() as u64 * PREFIX_ADDRESSES);
+        let slots = self.world.ipv4_slots_of_subnet(self.subnet.id) as u64;
         let taken = self.taken.iter().filter(|address| address.is_ipv4()).count() as u64;
         let prefixes = self.taken_prefixes.iter().filter(|prefix| prefix.addr().is_ipv4()).count() as u64;
-        size.saturating_sub(KEPT_BY_AWS + slots.sum::<u64>() + taken + prefixes * PREFIX_ADDRESSES)
+        size.saturating_sub(KEPT_BY_AWS + slots + taken + prefixes * PREFIX_ADDRESSES)
     }
 
     /// Takes any free /80.

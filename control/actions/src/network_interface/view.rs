@@ -13,13 +13,12 @@ pub(crate) fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::Network
     let world = ctx.world();
     let vpc_names = world.vpc(eni.vpc).is_some_and(|vpc| vpc.dns_hostnames);
     let name = |address: Ipv4Addr| vpc_names.then(|| private_dns_name(ctx.region(), address));
-    let zone_id = place::zones_of(ctx.region(), ctx.settings).into_iter().find(|facts| facts.zone == eni.zone);
     let association = |address| association_of(ctx, eni, address).map(Association::of_eni);
     shapes::NetworkInterface {
         association: eni.primary_ipv4().and_then(association),
         attachment: attachment_of(world, eni),
         availability_zone: Some(eni.zone.to_string()),
-        availability_zone_id: zone_id.map(|facts| facts.id),
+        availability_zone_id: place::zone_id(ctx.region(), &eni.zone),
         connection_tracking_configuration: tracking_configuration(eni.connection_tracking),
         description: Some(eni.description.clone()),
         groups: group_identifiers(world, &eni.groups),

@@ -108,15 +108,9 @@ pub(super) fn shape(ctx: &Context<'_>, subnet: &Subnet) -> shapes::Subnet {
 /// How many IPv4 addresses an ENI could still be given.
 fn available(ctx: &Context<'_>, subnet: &Subnet) -> i64 {
     let Some(cidr) = subnet.cidr else { return 0 };
-    let size = |prefix_len: u8| 1i64 << (32 - prefix_len);
-    let enis = ctx.world().enis_of_subnet(subnet.id).filter_map(|id| ctx.world().eni(id));
-    let used: i64 = enis
-        .map(|eni| {
-            let prefixes: i64 = eni.ipv4_prefixes.iter().map(|prefix| size(prefix.prefix_len())).sum();
-            prefixes + i64::try_from(eni.private_ipv4.len()).unwrap_or(i64::MAX)
-        })
-        .sum();
-    size(cidr.prefix_len()) - RESERVED - used
+    let size = 1i64 << (cidr.max_prefix_len() - cidr.prefix_len());
+    let used = i64::try_from(ctx.world().ipv4_slots_of_subnet(subnet.id)).unwrap_or(i64::MAX);
+    size - RESERVED - used
 }
 
 pub(super) fn ipv6_association(cidr: &SubnetIpv6Cidr, state: &str) -> shapes::SubnetIpv6CidrBlockAssociation {

@@ -8,7 +8,7 @@ use gp_store::{Memory, Store};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -187,4 +187,13 @@ pub fn signed(access_key: &str, region: &str, service: &str) -> String {
         "authorization: AWS4-HMAC-SHA256 Credential={access_key}/20261121/{region}/{service}/aws4_request, \
          SignedHeaders=host, Signature=00\r\n"
     )
+}
+
+/// Waits until it holds.
+pub fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

@@ -89,6 +89,24 @@ pub struct ConnectionTracking {
 }
 
 impl Eni {
+    /// Network address units: every address and every prefix is one, and so is each ENI of an instance after its first;
+    /// what a service holds counts as six (VPC user guide, "Network Address Usage for your VPC").
+    pub fn address_units(&self) -> usize {
+        const OF_A_SERVICE: usize = 6;
+        if self.requester_managed && self.interface_type != "interface" {
+            return OF_A_SERVICE;
+        }
+        let held = self.private_ipv4.len() + self.ipv6.len() + self.ipv4_prefixes.len() + self.ipv6_prefixes.len();
+        let is_additional = self.attachment.as_ref().is_some_and(|attachment| attachment.device_index > 0);
+        held + usize::from(is_additional)
+    }
+
+    /// IPv4 addresses of its subnet that it holds, by itself or through prefixes.
+    pub fn ipv4_slots(&self) -> usize {
+        let of_prefix = 1 << (u32::BITS as u8 - crate::world::ENI_IPV4_PREFIX_LEN);
+        self.private_ipv4.len() + self.ipv4_prefixes.len() * of_prefix
+    }
+
     pub fn primary_ipv4(&self) -> Option<Ipv4Addr> {
         self.private_ipv4.first().copied()
     }

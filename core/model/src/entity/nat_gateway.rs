@@ -11,11 +11,11 @@ pub struct NatGateway {
     pub owner: AccountId,
     pub vpc: VpcId,
     pub subnet: SubnetId,
-    /// Its network interface, which holds all of its private addresses; absent once it has failed or is deleted.
+    /// Its network interface, which holds all of its private addresses; absent where it fails, and once it is deleted.
     pub eni: Option<EniId>,
     pub connectivity: NatConnectivity,
     pub state: NatGatewayState,
-    /// Why it failed: EC2's code and message.
+    /// Why it failed, or is about to: EC2's code and message.
     pub failure: Option<(String, String)>,
     /// The primary first.
     pub addresses: Vec<NatGatewayAddress>,
@@ -56,6 +56,11 @@ pub struct NatGatewayAddress {
 pub const NAT_PORTS_PER_DESTINATION: u32 = 55_000;
 
 impl NatGateway {
+    /// Is it on its way to another state, which it reaches once its host has done what is asked of it?
+    pub fn is_passing(&self) -> bool {
+        matches!(self.state, NatGatewayState::Pending | NatGatewayState::Deleting)
+    }
+
     /// Connections per address and destination.
     pub fn port_limit(&self) -> u32 {
         self.ports_per_destination.unwrap_or(NAT_PORTS_PER_DESTINATION)

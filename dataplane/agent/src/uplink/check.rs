@@ -65,7 +65,7 @@ pub(super) fn spares_the_network(config: &UplinkConfig) -> Result<String, AgentE
 fn pool_blocks(config: &UplinkConfig) -> Vec<Ipv4Net> {
     let pools = &config.pools;
     let default = pools.of(pools.default_region()).into_iter();
-    pools.configured().flat_map(|(_, blocks)| blocks.to_vec()).chain(default).collect()
+    pools.configured().chain(default).collect()
 }
 
 /// No link but those of this Groundplane is the way to any part of a block.

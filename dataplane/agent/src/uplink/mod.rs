@@ -200,8 +200,7 @@ impl Uplinks {
     /// The blocks of public addresses that there can be.
     fn blocks(&self) -> Vec<ipnet::Ipv4Net> {
         let pools = &self.config.pools;
-        let configured = pools.configured().flat_map(|(_, blocks)| blocks.to_vec());
-        let mut blocks: Vec<_> = configured.chain(pools.of(pools.default_region())).collect();
+        let mut blocks: Vec<_> = pools.configured().chain(pools.of(pools.default_region())).collect();
         blocks.push(gp_model::PublicPools::OTHER_REGIONS);
         ipnet::Ipv4Net::aggregate(&blocks)
     }

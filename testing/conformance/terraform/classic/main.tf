@@ -1,22 +1,5 @@
 # The classic VPC: two zones, a public and a private subnet in each, one NAT gateway per zone.
 
-variable "region" {}
-variable "endpoint" {}
-
-terraform {
-  required_providers {
-    aws = { source = "hashicorp/aws" }
-  }
-}
-
-provider "aws" {
-  region = var.region
-  endpoints {
-    ec2 = var.endpoint
-    sts = var.endpoint
-  }
-}
-
 data "aws_availability_zones" "all" { state = "available" }
 
 data "aws_ami" "al2023" {

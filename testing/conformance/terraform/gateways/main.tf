@@ -1,22 +1,5 @@
 # The classic VPC: public and private subnets in two zones, a way out for each of them.
 
-variable "region" {}
-variable "endpoint" {}
-
-terraform {
-  required_providers {
-    aws = { source = "hashicorp/aws" }
-  }
-}
-
-provider "aws" {
-  region = var.region
-  endpoints {
-    ec2 = var.endpoint
-    sts = var.endpoint
-  }
-}
-
 data "aws_availability_zones" "all" { state = "available" }
 
 data "aws_ami" "al2023" {

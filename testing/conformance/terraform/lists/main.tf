@@ -1,22 +1,5 @@
 # Network ACLs, prefix lists and routes, in every form that the provider has for them.
 
-variable "region" {}
-variable "endpoint" {}
-
-terraform {
-  required_providers {
-    aws = { source = "hashicorp/aws" }
-  }
-}
-
-provider "aws" {
-  region = var.region
-  endpoints {
-    ec2 = var.endpoint
-    sts = var.endpoint
-  }
-}
-
 resource "aws_vpc" "main" {
   cidr_block                       = "10.30.0.0/16"
   assign_generated_ipv6_cidr_block = true

@@ -1,22 +1,5 @@
 # A VPC with two subnets, groups with rules, an interface of its own and two instances.
 
-variable "region" {}
-variable "endpoint" {}
-
-terraform {
-  required_providers {
-    aws = { source = "hashicorp/aws" }
-  }
-}
-
-provider "aws" {
-  region = var.region
-  endpoints {
-    ec2 = var.endpoint
-    sts = var.endpoint
-  }
-}
-
 data "aws_caller_identity" "me" {}
 data "aws_availability_zones" "all" { state = "available" }
 

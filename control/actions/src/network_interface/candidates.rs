@@ -1,0 +1,87 @@
+//! Which ENIs a listing has to look at: those that an index gives for one of its filters, else all.
+//!
+//! Whatever comes from here is judged by the filters all the same, so it may be too many and never too few.
+
+use crate::Context;
+use gp_ec2::filter::Pattern;
+use gp_ec2::shapes::Filter;
+use gp_model::{Eni, EniId, World};
+use std::collections::BTreeSet;
+use std::iter::Peekable;
+use std::net::IpAddr;
+use std::ops::Bound;
+use std::sync::Arc;
+
+type Ids<'w> = Box<dyn Iterator<Item = EniId> + 'w>;
+
+/// The caller's ENIs that may fit the filters and whose ids come after this one, in order.
+pub(super) fn candidates<'w>(
+    ctx: &'w Context<'_>,
+    filters: &[Filter],
+    after: Option<EniId>,
+) -> Box<dyn Iterator<Item = &'w Arc<Eni>> + 'w> {
+    let (world, owner) = (ctx.world(), ctx.account());
+    let indexed = filters.iter().filter_map(|filter| by_filter(world, filter, after)).min_by_key(|(rank, _)| *rank);
+    let own = move |eni: &&Arc<Eni>| eni.owner == owner;
+    match indexed {
+        Some((_, ids)) => Box::new(ids.filter_map(|id| world.eni(id)).filter(own)),
+        None => {
+            let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let rest = world.tables().enis.range((start, Bound::Unbounded));
+            Box::new(rest.map(|(_, eni)| eni).filter(own))
+        }
+    }
+}
+
+/// The ENIs that a filter leaves, if an index knows them. The lower the rank, the fewer they are as a rule.
+fn by_filter<'w>(world: &'w World, filter: &Filter, after: Option<EniId>) -> Option<(u8, Ids<'w>)> {
+    // A wildcard may fit anything.
+    let values: Vec<String> = filter.values.iter().map(|value| Pattern::new(value).literal()).collect::<Option<_>>()?;
+    let values = values.iter().map(String::as_str);
+    let few = |ids: BTreeSet<EniId>| -> Ids<'w> { Box::new(ids.into_iter().filter(move |id| after < Some(*id))) };
+    Some(match filter.name.as_deref()? {
+        "network-interface-id" => (0, few(values.filter_map(|id| id.parse().ok()).collect())),
+        "private-ip-address" | "addresses.private-ip-address" | "ipv6-addresses.ipv6-address" => {
+            (1, few(values.flat_map(|address| holders(world, address)).collect()))
+        }
+        "attachment.instance-id" => {
+            let of = |id: &str| id.parse().map(|id| world.enis_of_instance(id)).unwrap_or_default();
+            (2, few(values.flat_map(of).map(|eni| eni.id).collect()))
+        }
+        "group-id" => {
+            let groups = values.filter_map(|id| id.parse().ok());
+            (3, merged(groups.map(|id| -> Ids<'w> { Box::new(world.enis_of_group_after(id, after)) })))
+        }
+        "subnet-id" => {
+            let subnets = values.filter_map(|id| id.parse().ok());
+            (3, merged(subnets.map(|id| -> Ids<'w> { Box::new(world.enis_of_subnet_after(id, after)) })))
+        }
+        "vpc-id" => {
+            let vpcs = values.filter_map(|id| id.parse().ok());
+            let subnets = vpcs.flat_map(|id| world.subnets_of_vpc(id));
+            (4, merged(subnets.map(|subnet| -> Ids<'w> { Box::new(world.enis_of_subnet_after(subnet.id, after)) })))
+        }
+        _ => return None,
+    })
+}
+
+/// Who holds this address, in whichever VPC.
+fn holders(world: &World, address: &str) -> Vec<EniId> {
+    let Ok(address) = address.parse::<IpAddr>() else { return Vec::new() };
+    world.tables().vpcs.keys().filter_map(|vpc| world.eni_at(*vpc, address)).map(|eni| eni.id).collect()
+}
+
+/// Ordered lists as one, each id once.
+fn merged<'w>(lists: impl Iterator<Item = Ids<'w>>) -> Ids<'w> {
+    let mut lists: Vec<Peekable<Ids<'w>>> = lists.map(Iterator::peekable).collect();
+    if lists.len() == 1 {
+        return Box::new(lists.remove(0));
+    }
+    Box::new(std::iter::from_fn(move || {
+        let least = lists.iter_mut().filter_map(|list| list.peek().copied()).min()?;
+        for list in &mut lists {
+            list.next_if_eq(&least);
+        }
+        Some(least)
+    }))
+}

@@ -1,0 +1,228 @@
+"""The API's speed: Groundplane beside moto_server, each with so many network interfaces.
+
+All servers run from the first round to the last; in a round each does the same work, one after the other. Groundplane stores durably
+(it answers after fsync) and waits until its host obeys; moto keeps everything in memory and forwards nothing.
+"""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import results
+
+NAME = "control"
+CLIENTS = (1, 16)
+# A group's limit, with moto as with AWS; and subnets of a VPC, a /18 each.
+RULES_PER_GROUP = 60
+SUBNETS = 4
+START_SECONDS = 120
+
+METRICS = {}
+for clients in CLIENTS:
+    for work, title in (("create", "CreateNetworkInterface"), ("by_id", "Describe by id"), ("page", "filtered page of 100"), ("authorize", "Authorize")):
+        who = f"{clients} client{'s' if clients > 1 else ''}"
+        METRICS[f"{work}_{clients}"] = {"unit": "calls/s", "better": "higher", "title": f"{title}, {who}"}
+        METRICS[f"{work}_{clients}_p50"] = {"unit": "ms", "better": "lower", "title": f"{title}, {who}, p50"}
+        METRICS[f"{work}_{clients}_p99"] = {"unit": "ms", "better": "lower", "title": f"{title}, {who}, p99"}
+METRICS["rss"] = {"unit": "MiB", "better": "lower", "title": "memory of the server"}
+METRICS["start"] = {"unit": "s", "better": "lower", "title": "start with what is stored"}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A server with `enis` network interfaces, and what the load generator needs to know of it."""
+
+    def __init__(self, kind, enis, directory, binaries):
+        self.kind, self.enis, self.binaries = kind, enis, Path(binaries)
+        self.name = f"{kind}-{enis}"
+        self.directory = Path(directory) / self.name
+        self.directory.mkdir()
+        self.ids = self.directory / "ids"
+        self.ids.touch()
+        self.port = free_port()
+        self.process = None
+        self.subnets, self.groups = [], 0
+
+    def command(self):
+        listen = f"127.0.0.1:{self.port}"
+        if self.kind == "moto":
+            moto = shutil.which("moto_server") or Path(sys.executable).parent / "moto_server"
+            return [str(moto), "-H", "127.0.0.1", "-p", str(self.port)]
+        quotas = {"enis": 1_000_000, "vpcs": 100, "security-groups": 100_000, "network-address-units-per-vpc": 256_000}
+        more = [word for name, number in quotas.items() for word in ("--quota", f"{name}={number}")]
+        own = ["--name", f"bench-{self.enis}", "up", "--no-uplink", "--listen", listen, "--data-dir", str(self.directory / "data")]
+        return [str(self.binaries / "groundplane"), *own, *more]
+
+    def start(self):
+        """Starts the server; gives the seconds until it answers."""
+        log = (self.directory / "log").open("ab")
+        begun = time.monotonic()
+        self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        while time.monotonic() - begun < START_SECONDS:
+            if self.process.poll() is not None:
+                break
+            try:
+                self.call("DescribeVpcs")
+                return time.monotonic() - begun
+            except (OSError, urllib.error.URLError):
+                time.sleep(0.005)
+        raise RuntimeError(f"{self.name} does not answer:\n{(self.directory / 'log').read_text()[-2000:]}")
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+        self.process = None
+
+    def remove(self):
+        self.stop()
+        if self.kind == "groundplane":
+            subprocess.run([self.command()[0], "--name", f"bench-{self.enis}", "down", "--purge"], capture_output=True, timeout=60)
+
+    def call(self, action, **parameters):
+        """One call; the reply's elements by name."""
+        form = urllib.parse.urlencode({"Action": action, "Version": "2016-11-15", **parameters}).encode()
+        claim = "AWS4-HMAC-SHA256 Credential=000000000000/20260101/us-east-1/ec2/aws4_request, SignedHeaders=host, Signature=00"
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/", form, {"authorization": claim})
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            document = ElementTree.fromstring(reply.read())
+        return {element.tag.split("}")[-1]: element.text for element in document.iter()}
+
+    def load(self, clients, work, *arguments):
+        command = [str(self.binaries / "gp-bench-control"), "--address", f"127.0.0.1:{self.port}", "--clients", str(clients), work, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+        if done.returncode:
+            raise RuntimeError(f"{self.name}: {work}: {done.stderr[-2000:]}")
+        return json.loads(done.stdout)
+
+    def lay_out(self):
+        """Subnets with room for every interface."""
+        vpc = self.call("CreateVpc", CidrBlock="10.0.0.0/16")["vpcId"]
+        blocks = [f"10.0.{64 * n}.0/18" for n in range(SUBNETS)]
+        while 16_000 * len(blocks) < self.enis * 1.2:
+            # Another VPC with as many: AWS lets no VPC have more than 256,000 units, nor a subnet more than a /16.
+            blocks += blocks[:SUBNETS]
+        for place, block in enumerate(blocks):
+            if place and place % SUBNETS == 0:
+                vpc = self.call("CreateVpc", CidrBlock="10.0.0.0/16")["vpcId"]
+            self.subnets.append(self.call("CreateSubnet", VpcId=vpc, CidrBlock=block)["subnetId"])
+        self.vpc = vpc
+
+    def new_group(self):
+        self.groups += 1
+        name = f"g{self.groups}"
+        return self.call("CreateSecurityGroup", GroupName=name, GroupDescription=name, VpcId=self.vpc)["groupId"]
+
+    def fill(self):
+        self.load(CLIENTS[-1], "create", "--subnets", ",".join(self.subnets), "--calls", self.enis, "--ids", self.ids)
+
+    def rss(self):
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
+
+    def sample(self, writes, seconds):
+        """One round's work."""
+        found = {}
+        for clients in CLIENTS:
+            own = writes if clients > 1 else max(writes // 4, 20)
+            new = self.directory / "new"
+            new.unlink(missing_ok=True)
+            reports = {
+                "create": self.load(clients, "create", "--subnets", ",".join(self.subnets), "--calls", own, "--ids", new),
+                "by_id": self.load(clients, "by-id", "--ids", self.ids, "--seconds", seconds),
+                "page": self.load(clients, "page", "--subnets", ",".join(self.subnets), "--seconds", seconds),
+                "authorize": self.authorize(clients, own),
+            }
+            found["rss"] = self.rss()
+            self.load(CLIENTS[-1], "delete", "--ids", new)
+            for work, report in reports.items():
+                found[f"{work}_{clients}"] = report["per_second"]
+                found[f"{work}_{clients}_p50"], found[f"{work}_{clients}_p99"] = report["p50_ms"], report["p99_ms"]
+        return found
+
+    def authorize(self, clients, calls):
+        # Into new groups, each of which gets no more rules than it may have.
+        groups = [self.new_group() for _ in range(-(-calls // RULES_PER_GROUP))]
+        return self.load(clients, "authorize", "--groups", ",".join(groups), "--calls", calls)
+
+
+def sizes(options):
+    if options.quick:
+        return [100, 1_000, 10_000]
+    return [100, 1_000, 10_000, 100_000]
+
+
+def run(options):
+    # moto would take a quarter of an hour to make the largest.
+    wanted = [("groundplane", enis) for enis in sizes(options)] + [("moto", enis) for enis in sizes(options) if enis <= 10_000]
+    wanted = [(kind, enis) for kind, enis in wanted if not options.only or f"{kind}-{enis}" in options.only]
+    rounds = options.rounds or (3 if options.quick else 5)
+    seconds = 1 if options.quick else 3
+    machine, taken = results.machine(), []
+    with tempfile.TemporaryDirectory(prefix="gp-bench-") as directory:
+        servers = [Server(kind, enis, directory, options.binaries) for kind, enis in wanted]
+        try:
+            for server in servers:
+                options.say(f"{server.name}: filling")
+                server.start()
+                server.lay_out()
+                server.fill()
+            for number in range(rounds):
+                order = results.orders(servers, rounds)[number]
+                samples = {}
+                for server in order:
+                    options.say(f"round {number + 1} of {rounds}: {server.name}")
+                    writes = 60 if server.kind == "moto" else (1_200 if options.quick else 3_000)
+                    samples[server.name] = server.sample(writes, seconds)
+                taken.append({"order": [server.name for server in order], "samples": samples})
+            for server in (server for server in servers if server.kind == "groundplane"):
+                server.stop()
+                taken[-1]["samples"][server.name]["start"] = server.start()
+        finally:
+            for server in servers:
+                server.remove()
+    result = {
+        "suite": NAME,
+        "machine": machine,
+        "settings": {"quick": options.quick, "rounds": rounds, "seconds": seconds, "clients": list(CLIENTS)},
+        "metrics": METRICS,
+        "rounds": taken,
+        "notes": ["moto answers all matching interfaces at once, whatever MaxResults says: its pages are whole subnets."],
+    }
+    result["table"] = tabulate(result)
+    return result
+
+
+def tabulate(result):
+    """As the suites do, with moto of the same size as the base."""
+    whole = results.tabulate(result, None)
+    for subject in whole:
+        base = subject.replace("groundplane", "moto")
+        if base != subject and base in whole:
+            whole[subject] = results.tabulate(result, base)[subject]
+    return whole
+
+
+def table(result):
+    subjects = list(result["table"])
+    rows = [("", *subjects)]
+    for metric, facts in result["metrics"].items():
+        cells = (results.cell(result["table"][subject].get(metric)) for subject in subjects)
+        rows.append((f"{facts['title']}, {facts['unit']}", *cells))
+    return results.grid(rows)
