@@ -122,6 +122,41 @@ GATES = [
 ]
 
 
+def beside_moto(what, metric, enis, at_least):
+    return Gate("control", "API", f"{what}, {enis} ENIs, groundplane : moto", ratio((f"groundplane-{enis}", metric), (f"moto-{enis}", metric)), at_least=at_least)
+
+
+def of_api(what, metric, enis=10_000, **limits):
+    return Gate("control", "API", f"{what}, {enis} ENIs", value(f"groundplane-{enis}", metric), **limits)
+
+
+def growing(what, metric):
+    few, many = ("groundplane-1000", metric), ("groundplane-100000", metric)
+    return Gate("control", "API", f"{what}, 100,000 ENIs : 1,000 ENIs", ratio(many, few), at_least=0.80, slack=SLACK)
+
+
+GATES += [
+    beside_moto("CreateNetworkInterface, 16 clients", "create_16", 10_000, 10),
+    beside_moto("AuthorizeSecurityGroupIngress, 16 clients", "authorize_16", 10_000, 10),
+    beside_moto("Describe by id, 16 clients", "by_id_16", 10_000, 50),
+    beside_moto("filtered page of 100, 16 clients", "page_16", 10_000, 500),
+    of_api("CreateNetworkInterface a second, 16 clients", "create_16", at_least=5_000),
+    of_api("CreateNetworkInterface p50, ms", "create_16_p50", at_most=3),
+    of_api("CreateNetworkInterface p99, ms", "create_16_p99", at_most=15),
+    of_api("Describe by id a second", "by_id_16", at_least=10_000),
+    of_api("Describe by id p50, one client, ms", "by_id_1_p50", at_most=0.5),
+    of_api("filtered page a second", "page_16", at_least=1_000),
+    of_api("filtered page p99, one client, ms", "page_1_p99", at_most=10),
+    of_api("one rule obeyed p99, one client, ms", "authorize_1_p99", at_most=15),
+    of_api("server's memory, MiB", "rss", at_most=150),
+    growing("CreateNetworkInterface, 16 clients", "create_16"),
+    growing("Describe by id, 16 clients", "by_id_16"),
+    growing("filtered page of 100, 16 clients", "page_16"),
+    of_api("server's memory, MiB", "rss", 100_000, at_most=600),
+    of_api("start with what is stored, s", "start", 100_000, at_most=2),
+]
+
+
 @dataclass(frozen=True)
 class Judgement:
     gate: Gate
