@@ -27,13 +27,12 @@ int gp_from_eni(struct __sk_buff *skb)
 		return gp_upcall(skb, GP_CAUSE_MISS);
 	if (gp_flow_reopens(flow, &packet))
 		return gp_upcall(skb, GP_CAUSE_REOPEN);
+	if (gp_is_too_large(skb, flow, &packet))
+		return gp_upcall(skb, GP_CAUSE_TOO_LARGE);
 	segments = gp_segments(skb, &packet);
 	now = bpf_ktime_get_coarse_ns();
-	if (flow->action == GP_ACTION_DELIVER) {
-		if (gp_is_too_large(skb, flow, &packet))
-			return gp_upcall(skb, GP_CAUSE_TOO_LARGE);
+	if (flow->action == GP_ACTION_DELIVER)
 		return gp_deliver(skb, flow, &packet, segments, now);
-	}
 	gp_flow_count(skb, flow, &packet, segments, now);
 	return gp_drop(flow->drop_reason);
 }

@@ -59,16 +59,26 @@ async fn counters(
 }
 
 #[derive(Deserialize)]
-struct Question {
-    from: String,
-    to: String,
-    service: String,
+#[serde(untagged)]
+enum Question {
+    Probe {
+        from: String,
+        to: String,
+        service: String,
+    },
+    /// An Ethernet frame, byte by byte.
+    Frame {
+        from: String,
+        frame: Vec<u8>,
+    },
 }
 
 async fn why(State(agent): State<Arc<Agent>>, Json(question): Json<Question>) -> Answer {
-    let Question { from, to, service } = question;
-    let answer = agent.why(&from, &to, &service).map_err(|error| refused(StatusCode::NOT_FOUND, error))?;
-    Ok(Json(answer))
+    let answer = match question {
+        Question::Probe { from, to, service } => agent.why(&from, &to, &service),
+        Question::Frame { from, frame } => agent.why_frame(&from, &frame),
+    };
+    Ok(Json(answer.map_err(|error| refused(StatusCode::NOT_FOUND, error))?))
 }
 
 async fn console(State(agent): State<Arc<Agent>>, UrlPath(id): UrlPath<String>) -> Answer {

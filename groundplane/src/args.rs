@@ -60,12 +60,17 @@ pub enum Command {
     },
     /// Trace a packet: every hop, the verdict, and what would let it through. Exits with 1 if it is dropped.
     Why {
-        /// Instance, ENI, address or Name tag.
+        /// Instance, ENI, address or Name tag; with --frame also 'outside'.
         from: String,
         /// Instance, ENI, address or Name tag.
-        to: String,
+        #[arg(required_unless_present = "frame")]
+        to: Option<String>,
         /// tcp/80, udp/53, icmp, or a protocol number.
-        service: String,
+        #[arg(required_unless_present = "frame")]
+        service: Option<String>,
+        /// Trace this Ethernet frame as it stands, in hexadecimal digits (as of tcpdump -xx, offsets left out).
+        #[arg(long, value_name = "HEX", conflicts_with_all = ["to", "service"])]
+        frame: Option<String>,
     },
     /// Give a free ENI to a namespace or a TAP that Groundplane didn't start, as an instance that the API shows.
     Attach(AttachOptions),

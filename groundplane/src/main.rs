@@ -46,8 +46,14 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Status => gp_cli::status::run(&run_dir, &client, output)?,
         Command::Exec { instance, command } => return exec::run(&run_dir, &client, &instance, command),
         Command::Logs { instance } => gp_cli::logs::run(&client, &instance)?,
-        Command::Why { from, to, service } => {
-            let reachable = gp_cli::why::run(&client, &from, &to, &service, output)?;
+        Command::Why { from, to, service, frame } => {
+            let reachable = match frame {
+                Some(frame) => gp_cli::why::run_frame(&client, &from, &frame, output)?,
+                None => {
+                    let [to, service] = [to, service].map(Option::unwrap_or_default);
+                    gp_cli::why::run(&client, &from, &to, &service, output)?
+                }
+            };
             return Ok(if reachable { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Attach(options) => {

@@ -3,11 +3,11 @@
 use crate::args::{AuthKind, Guest, StoreKind, Switch, UpOptions};
 use crate::{admin, doctor, lock};
 use anyhow::{Context, Result, bail};
-use gp_agent::{Agent, AgentConfig};
+use gp_agent::{Agent, AgentConfig, UplinkConfig};
 use gp_cli::admin::AdminClient;
 use gp_cli::place::{self, RunFile};
 use gp_model::{GuestKind, Region};
-use gp_server::{Auth, KeyRing, PlannerSettings, Quotas, Server, Settings};
+use gp_server::{Auth, KeyRing, PlannerSettings, Quotas, RegionGate, Server, Settings};
 use gp_store::{Embedded, Memory, Store};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -62,11 +62,13 @@ async fn serve(name: &str, run_dir: &Path, options: UpOptions) -> Result<()> {
     let store = open_store(options.store, &data_dir)?;
 
     let (reports, from_host) = mpsc::channel(REPORT_QUEUE);
-    let server = Server::new(store, settings(&options)?, from_host);
+    let uplink = options.uplink.config(&options.region)?;
+    let settings = Settings { region_gate: region_gate(name, uplink.clone()), ..settings(&options)? };
+    let server = Server::new(store, settings, from_host);
     // Written before anything is made on the host, so that `down` finds the data directory after a crash.
     run_file(listen, &options, data_dir.clone()).write(run_dir)?;
     let config = AgentConfig {
-        uplink: options.uplink.config(&options.region)?,
+        uplink,
         bandwidth_limits: options.bandwidth_limits == Switch::On,
         ..AgentConfig::new(name, run_dir, &data_dir)
     };
@@ -112,6 +114,15 @@ fn settings(options: &UpOptions) -> Result<Settings> {
     let public_pool = options.uplink.pools(&options.region)?;
     let planner = PlannerSettings { quotas, guest, public_pool, ..PlannerSettings::default() };
     Ok(Settings { auth, default_region, planner, ..Settings::default() })
+}
+
+/// A region whose public addresses this machine routes elsewhere is refused before it is begun.
+fn region_gate(name: &str, uplink: Option<UplinkConfig>) -> RegionGate {
+    let name = name.to_owned();
+    RegionGate::new(move |region| match &uplink {
+        Some(uplink) => gp_agent::check_region(&name, uplink, region),
+        None => Ok(()),
+    })
 }
 
 async fn end_signal() {

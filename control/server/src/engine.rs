@@ -81,6 +81,7 @@ impl Engine {
                 return Ok(Answer { reply: plan.reply, not_yet_applied: None });
             }
         }
+        self.check_region(&caller.region)?;
         let plan = |world: &World, chance: &mut Randomness| {
             self.plan(world, caller, request, chance).map(|plan| {
                 let waits_for = (attachments_of(&plan.changes), passing_gateways_of(&plan.changes));
@@ -105,6 +106,19 @@ impl Engine {
         chance: &mut Randomness,
     ) -> Result<gp_actions::Plan, ApiError> {
         gp_actions::plan(world, caller, request, chance::now(), chance, &self.settings.planner)
+    }
+
+    /// A region is made by the first change in it; one that the host can't serve is not begun.
+    ///
+    /// # Errors
+    /// `UnsupportedOperation` with the host's reason.
+    fn check_region(&self, region: &Region) -> Result<(), ApiError> {
+        if self.store.snapshot().regions.contains_key(region) {
+            return Ok(());
+        }
+        self.settings.region_gate.check(region).map_err(|reason| {
+            ApiError::client("UnsupportedOperation", format!("The region {region} can't be used on this host: {reason}"))
+        })
     }
 
     /// Commits what `plan` makes of the region's newest world, and waits until it is durable. Gives the generation

@@ -39,7 +39,7 @@ mod unattached;
 pub use gp_actions::{QuotaError, Quotas, Settings as PlannerSettings};
 pub use http::NOT_YET_APPLIED;
 pub use keys::{Key, KeyRing, ParseKeysError};
-pub use settings::{Auth, Limits, Settings};
+pub use settings::{Auth, Limits, RegionGate, Settings};
 
 use engine::Engine;
 use gp_compile::{HostReport, HostView};

@@ -2,6 +2,8 @@
 
 use crate::keys::KeyRing;
 use gp_model::Region;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Settings of a server.
@@ -13,6 +15,37 @@ pub struct Settings {
     pub limits: Limits,
     /// Quotas and zones.
     pub planner: gp_actions::Settings,
+    /// Asked before a region's first record is made.
+    pub region_gate: RegionGate,
+}
+
+/// Whether the host can serve a region that is not there yet; the sentence says why not.
+#[derive(Clone)]
+pub struct RegionGate(Arc<dyn Fn(&Region) -> Result<(), String> + Send + Sync>);
+
+impl RegionGate {
+    pub fn new(check: impl Fn(&Region) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(check))
+    }
+
+    /// # Errors
+    /// Why the host can't serve the region.
+    pub(crate) fn check(&self, region: &Region) -> Result<(), String> {
+        (self.0)(region)
+    }
+}
+
+impl Default for RegionGate {
+    /// Any region will do.
+    fn default() -> Self {
+        Self::new(|_region| Ok(()))
+    }
+}
+
+impl fmt::Debug for RegionGate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RegionGate")
+    }
 }
 
 impl Default for Settings {
@@ -22,6 +55,7 @@ impl Default for Settings {
             default_region: Region::new(gp_ec2::sigv4::DEFAULT_REGION),
             limits: Limits::default(),
             planner: gp_actions::Settings::default(),
+            region_gate: RegionGate::default(),
         }
     }
 }

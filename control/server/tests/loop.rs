@@ -6,7 +6,7 @@ use gp_model::{
     AccountId, Change, Generation, ImageId, Instance, InstanceId, InstanceState, Record, Region, ReservationId,
     SubnetId, Timestamp, Transaction, VpcId,
 };
-use gp_server::{Auth, KeyRing, NOT_YET_APPLIED, Settings};
+use gp_server::{Auth, KeyRing, NOT_YET_APPLIED, RegionGate, Settings};
 use gp_store::{Commit, CommitError, Memory, Snapshot, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -54,6 +54,25 @@ fn the_first_call_of_an_account_brings_its_default_vpc_even_if_it_only_reads() {
         assert_eq!(element(&first, "vpcId"), element(&again, "vpcId"));
     }
     assert_eq!(running.generation(), Generation(2), "one transaction each");
+}
+
+#[test]
+fn a_region_that_the_host_cannot_serve_is_refused_before_it_is_begun() {
+    let region_gate = RegionGate::new(|region| match region.as_str() {
+        "eu-west-1" => Err("its addresses are routed elsewhere".to_owned()),
+        _ => Ok(()),
+    });
+    let settings = Settings { region_gate, ..quick() };
+    let running = start_with(Host::Prompt, settings, Arc::new(Memory::new()));
+    for action in ["DescribeVpcs", "CreateVpc&CidrBlock=10.0.0.0/16"] {
+        let form = format!("Action={action}&Version=2016-11-15");
+        let refused = running.call_as(&signed("111122223333", "eu-west-1", "ec2"), &form);
+        assert_eq!((status(&refused), element(&refused, "Code")), ("400", "UnsupportedOperation"));
+        assert!(element(&refused, "Message").contains("its addresses are routed elsewhere"), "{refused}");
+    }
+    running.check_unharmed(Generation(0));
+    let form = "Action=DescribeVpcs&Version=2016-11-15";
+    assert_eq!(status(&running.call_as(&signed("111122223333", "eu-central-1", "ec2"), form)), "200");
 }
 
 #[test]

@@ -114,7 +114,9 @@ impl FlowEntry {
                 deliver(path, &sender, &side, [own_mac, side.mac])?
             }
             Verdict::Drop(drop) => {
-                FlowValue { action: ACTION_DROP, drop_reason: drop.reason.code(), ..Zeroable::zeroed() }
+                // A larger packet would have died before this one, at the place with this MTU, and its sender be told.
+                let mtu = path.mtu().map_or(0, |mtu| mtu.saturating_add(ETHERNET_HEADER_BYTES));
+                FlowValue { action: ACTION_DROP, drop_reason: drop.reason.code(), mtu, ..Zeroable::zeroed() }
             }
             Verdict::LocalService(_) => return None,
         };

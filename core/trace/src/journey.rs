@@ -207,7 +207,7 @@ impl<'a> Journey<'a> {
     }
 
     pub(crate) fn finish(self, end: Stop) -> Result<Path, TraceError> {
-        let Self { ingress, packet, tuple, mtu, passes, hops, effects, mut reads, cacheable, .. } = self;
+        let Self { ingress, packet, tuple, mtu, passes, hops, mut effects, mut reads, mut cacheable, .. } = self;
         let quoted = match packet {
             Packet::Ip(packet) => packet.related,
             Packet::Arp(_) => None,
@@ -219,10 +219,21 @@ impl<'a> Journey<'a> {
                 reads.sort_unstable();
                 reads.dedup();
                 let verdict = *verdict;
+                if matches!(verdict, Verdict::Drop(_)) && discard_translations(&mut effects) {
+                    // Whether there was a port to be had may change.
+                    cacheable = false;
+                }
                 let translated = tuple;
                 let tuple = packet.tuple();
                 Ok(Path { ingress, tuple, translated, related, mtu, passes, hops, verdict, effects, reads, cacheable })
             }
         }
     }
+}
+
+/// A packet that dies behind a NAT gateway leaves its port free: no answer will ever come. Says whether it had one.
+fn discard_translations(effects: &mut Vec<Effect>) -> bool {
+    let before = effects.len();
+    effects.retain(|Effect::OpenConnection { tracker, .. }| !matches!(tracker, Tracker::NatGateway(_)));
+    effects.len() < before
 }

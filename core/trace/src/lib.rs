@@ -63,7 +63,8 @@ pub enum TraceError {
 /// Follows a packet from the guest behind `ingress`, or from the outside, to its end.
 ///
 /// Effects hold whatever the verdict: a connection opens when its packet has left the sender's groups, also if the
-/// packet dies later, since the sender's host does not learn of that.
+/// packet dies later, since the sender's host does not learn of that. Only a NAT gateway's connection needs a packet that
+/// gets through: its ports are few.
 ///
 /// `now` is for stages whose answer depends on the time; connections must already be judged by it.
 ///

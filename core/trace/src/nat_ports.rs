@@ -151,7 +151,9 @@ fn start(wanted: &FiveTuple) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gp_model::NAT_PORTS_PER_DESTINATION;
     use gp_wire::protocol;
+    use std::collections::HashSet;
 
     const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 0, 9), Ipv4Addr::new(10, 0, 0, 10)];
 
@@ -201,6 +203,38 @@ mod tests {
         }
         assert_eq!(open(&mut ports, limit, wanted(50_000, 1)), None);
         assert_eq!(open(&mut ports, 2 * limit, wanted(50_000, 1)), None, "there are no more ports than that");
+    }
+
+    /// The figure of the VPC user guide, for each address and destination by itself; who has a port keeps it.
+    #[test]
+    fn an_address_has_exactly_55_000_connections_to_one_destination() {
+        let mut ports = NatPorts::default();
+        let (limit, both) = (NAT_PORTS_PER_DESTINATION, 2 * NAT_PORTS_PER_DESTINATION);
+        let all: HashSet<FiveTuple> =
+            (0..both).map(|n| open(&mut ports, limit, wanted(n as u16, 1)).expect("there is one more")).collect();
+        assert_eq!(all.len(), both as usize, "no two connections share a translated tuple");
+        for address in ADDRESSES {
+            assert_eq!(all.iter().filter(|tuple| tuple.src == IpAddr::V4(address)).count(), limit as usize);
+        }
+        assert!(all.iter().all(|tuple| tuple.src_port >= FIRST_NAT_PORT));
+        for _ in 0..3 {
+            assert_eq!(open(&mut ports, limit, wanted(40_000, 1)), None, "the next one is refused");
+        }
+        let other_port = FiveTuple { dst_port: 80, ..wanted(40_000, 1) };
+        let other_protocol = FiveTuple { protocol: protocol::UDP, ..wanted(40_000, 1) };
+        for other in [wanted(40_000, 2), other_port, other_protocol] {
+            assert_eq!(open(&mut ports, limit, other).map(|tuple| tuple.src_port), Some(40_000), "another destination");
+        }
+        assert!(all.iter().all(|tuple| !ports.take(tuple)), "those that were there live on");
+        let ended = all.iter().next().expect("there are some");
+        assert!(ports.release(ended));
+        let next = open(&mut ports, limit, wanted(40_000, 1)).expect("one has ended");
+        assert_eq!((next.src, next.dst), (ended.src, ended.dst));
+        assert_eq!(open(&mut ports, limit, wanted(40_000, 1)), None);
+        for tuple in all.iter().filter(|tuple| *tuple != ended).chain([&next]) {
+            assert!(ports.release(tuple));
+        }
+        assert_eq!(ports.len(), 3, "those to the other destinations");
     }
 
     /// Opens and closes at random: never twice the same, never above the limit, nothing left at the end.

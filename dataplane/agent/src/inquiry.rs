@@ -5,11 +5,15 @@ use crate::reconciler::applied;
 use gp_compile::HostView;
 use gp_model::{Eni, EniId, InstanceId, VpcId, World};
 use gp_slowpath::Now;
-use gp_trace::explain::WhyView;
-use gp_trace::{Asker, ParseProbeError, Probe};
+use gp_trace::explain::{PathView, WhyView};
+use gp_trace::{Asker, Ingress, ParseProbeError, Probe, Verdict};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// What asks for the outside of the region as the place where a frame comes in.
+const OUTSIDE: &str = "outside";
 
 /// Flows that the status names, of those that are being dropped.
 const DROPPED_FLOWS_MAX: usize = 20;
@@ -22,6 +26,8 @@ pub enum InquiryError {
     Ambiguous { wanted: String, candidates: String },
     #[error("'{0}' can't send packets from here: name an instance or ENI that runs")]
     NoSource(String),
+    #[error("this is no frame that the VPC forwards: {0}")]
+    Frame(String),
     #[error("{0}")]
     Other(String),
 }
@@ -38,8 +44,6 @@ impl Agent {
     /// What is counted, as one JSON object.
     pub fn status(&self) -> Value {
         let counters = self.engine.counters();
-        let drops: serde_json::Map<_, _> =
-            counters.drops.iter().map(|(reason, count)| ((*reason).to_owned(), json!(count))).collect();
         let dropped = self.engine.dropped_flows(DROPPED_FLOWS_MAX, Now::read()).unwrap_or_else(|error| {
             tracing::warn!(error = crate::error::chain(&error), "the dropped flows can't be read");
             Vec::new()
@@ -52,10 +56,15 @@ impl Agent {
             "upcalls": counters.totals.upcalls,
             "evicted": counters.totals.evicted,
             "failures": counters.totals.failures,
-            "drops": drops,
+            "drops": counters.drops,
             "dropped_flows": dropped,
             "nat_gateways": self.engine.nat_gateways().iter().map(|(id, counters)| (id.to_string(), json!(counters))).collect::<serde_json::Map<_, _>>(),
         })
+    }
+
+    /// How many packets have been dropped, by the reason's name.
+    pub fn drops(&self) -> BTreeMap<&'static str, u64> {
+        self.engine.counters().drops
     }
 
     /// An instance's console output, as far as it is kept.
@@ -97,6 +106,28 @@ impl Agent {
             .map_err(|error| InquiryError::Other(error.to_string()))?;
         let view = WhyView::new(&world, &why);
         Ok(json!({ "text": view.to_string(), "reachable": view.reachable, "path": view }))
+    }
+
+    /// Traces a frame as it stands, for which `from` is the place where it comes in: what names an ENI, or `outside`.
+    ///
+    /// # Errors
+    /// The place isn't known or is ambiguous; the frame is nothing that could be judged.
+    pub fn why_frame(&self, from: &str, frame: &[u8]) -> Result<Value, InquiryError> {
+        let view = self.view.borrow().clone();
+        let ingress = match from {
+            OUTSIDE => Ingress::Uplink,
+            _ => match find(&view, from, None)? {
+                Some(end) => Ingress::Eni(end.eni.id),
+                None => return Err(InquiryError::Unknown(from.to_owned())),
+            },
+        };
+        let packet = gp_wire::parse(frame).map_err(|error| InquiryError::Frame(error.to_string()))?;
+        let answer = self.engine.why_packet(ingress, packet, Now::read());
+        let (world, path) = answer.map_err(|error| InquiryError::Other(error.to_string()))?;
+        let forward = PathView::new(&world, &path);
+        let reachable = !matches!(path.verdict(), Verdict::Drop(_));
+        let text = forward.to_string();
+        Ok(json!({ "text": text, "reachable": reachable, "path": { "reachable": reachable, "forward": forward } }))
     }
 }
 

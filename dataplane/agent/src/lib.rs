@@ -26,7 +26,7 @@ pub use config::{AgentConfig, instance_dir};
 pub use down::down;
 pub use error::AgentError;
 pub use inquiry::InquiryError;
-pub use uplink::{UplinkConfig, Way, check_uplink};
+pub use uplink::{UplinkConfig, Way, check_region, check_uplink};
 
 use gp_compile::{HostReport, HostView};
 use gp_linux::{NetNs, PacketSender, Tap};

@@ -16,12 +16,13 @@
 #define GP_ICMP_CHECKSUM 2
 #define GP_ICMP_ID 4
 
+/* A drop, too, may stand behind a place that tells the senders of larger packets so; one that doesn't has no limit: 0. */
 static __always_inline int gp_is_too_large(struct __sk_buff *skb, const struct gp_flow_value *flow,
 					   const struct gp_packet *packet)
 {
 	__u32 largest = skb->gso_size ? packet->headers + skb->gso_size : skb->len;
 
-	return largest > flow->mtu;
+	return flow->mtu && largest > flow->mtu;
 }
 
 /* Where the transport's checksum lies, and how it is to be updated; 0 for none. A checksum that the sender has left to

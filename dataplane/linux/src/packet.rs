@@ -1,7 +1,8 @@
 //! Raw frames out of a link: how the slow path delivers what it has decided on.
 //!
-//! One `AF_PACKET` socket per namespace; the link is named at each send. The socket receives nothing (protocol 0). Frames pass the
-//! link's tc egress programs like any other, with the mark that the sender gives.
+//! One `AF_PACKET` socket per namespace; the link is named at each send. The socket receives nothing (protocol 0). Frames pass
+//! neither the link's queueing discipline nor its tc egress programs: while the kernel is still about to start the discipline of a link
+//! that has just come up, it loses all that is given to it, and the first packet to a new guest would be among them.
 
 use crate::error::{Context, LinuxError, check};
 use crate::netns::NetNs;
@@ -14,9 +15,6 @@ const ETHERNET_HEADER_BYTES: usize = 14;
 
 /// Send buffer, in bytes: a burst of a few hundred jumbo frames.
 const SEND_BUFFER_BYTES: libc::c_int = 4 << 20;
-
-/// Room for one control message that carries a mark.
-const CONTROL_BYTES: usize = 32;
 
 /// A socket that sends whole Ethernet frames out of links of one namespace.
 #[derive(Debug)]
@@ -39,18 +37,10 @@ impl PacketSender {
             .context(|| "open a packet socket".into())?;
         // SAFETY: the descriptor is fresh and nobody else's.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        let size = SEND_BUFFER_BYTES;
-        // SAFETY: the option value is one c_int that lives across the call.
-        check(unsafe {
-            libc::setsockopt(
-                fd.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_SNDBUFFORCE,
-                (&raw const size).cast(),
-                mem::size_of_val(&size) as libc::socklen_t,
-            )
-        })
-        .context(|| "size the send buffer of a packet socket".into())?;
+        set_option(&fd, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, SEND_BUFFER_BYTES)
+            .context(|| "size the send buffer of a packet socket".into())?;
+        set_option(&fd, libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, 1)
+            .context(|| "let a packet socket do without queueing".into())?;
         Ok(Self { fd })
     }
 
@@ -59,19 +49,11 @@ impl PacketSender {
     /// # Errors
     /// `EMSGSIZE` above the link's MTU, `ENXIO` when there is no such link, `ENETDOWN` when it is down, `EINVAL` for less than a header.
     pub fn send(&self, ifindex: u32, frame: &[u8]) -> Result<(), LinuxError> {
-        self.send_marked(ifindex, frame, 0)
-    }
-
-    /// As [`PacketSender::send`], with `skb->mark` set to `mark` for the tc programs on the link.
-    ///
-    /// # Errors
-    /// As for [`PacketSender::send`].
-    pub fn send_marked(&self, ifindex: u32, frame: &[u8], mark: u32) -> Result<(), LinuxError> {
-        self.transmit(ifindex, frame, mark)
+        self.transmit(ifindex, frame)
             .context(|| format!("send a frame of {} bytes out of link {ifindex}", frame.len()))
     }
 
-    fn transmit(&self, ifindex: u32, frame: &[u8], mark: u32) -> io::Result<()> {
+    fn transmit(&self, ifindex: u32, frame: &[u8]) -> io::Result<()> {
         if frame.len() < ETHERNET_HEADER_BYTES {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
@@ -84,16 +66,12 @@ impl PacketSender {
         address.sll_halen = 6;
         address.sll_addr[..6].copy_from_slice(&frame[..6]);
         let mut data = libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() };
-        let mut control = ControlBuffer([0; CONTROL_BYTES]);
         // SAFETY: an all-zero msghdr is a valid value of this plain C struct.
         let mut message: libc::msghdr = unsafe { mem::zeroed() };
         message.msg_name = (&raw mut address).cast();
         message.msg_namelen = mem::size_of_val(&address) as libc::socklen_t;
         message.msg_iov = &raw mut data;
         message.msg_iovlen = 1;
-        if mark != 0 {
-            put_mark(&mut message, &mut control, mark);
-        }
         loop {
             // SAFETY: every pointer in `message` is to a local that lives across the call; the kernel only reads the frame.
             let sent = unsafe { libc::sendmsg(self.fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
@@ -108,30 +86,54 @@ impl PacketSender {
     }
 }
 
-/// Bytes aligned for a control message header.
-#[repr(align(8))]
-struct ControlBuffer([u8; CONTROL_BYTES]);
-
-fn put_mark(message: &mut libc::msghdr, control: &mut ControlBuffer, mark: u32) {
-    let length = mem::size_of::<u32>() as libc::c_uint;
-    message.msg_control = control.0.as_mut_ptr().cast();
-    // SAFETY: CMSG_SPACE only computes; for four bytes it is 24, which fits the buffer.
-    message.msg_controllen = unsafe { libc::CMSG_SPACE(length) } as usize;
-    // SAFETY: the buffer is aligned and longer than CMSG_SPACE(4), so the first header and its data lie inside it.
-    unsafe {
-        let header = libc::CMSG_FIRSTHDR(message);
-        (*header).cmsg_level = libc::SOL_SOCKET;
-        (*header).cmsg_type = libc::SO_MARK;
-        (*header).cmsg_len = libc::CMSG_LEN(length) as usize;
-        libc::CMSG_DATA(header).cast::<u32>().write_unaligned(mark);
-    }
+fn set_option(fd: &OwnedFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: the option value is one c_int that lives across the call.
+    check(unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            option,
+            (&raw const value).cast(),
+            mem::size_of_val(&value) as libc::socklen_t,
+        )
+    })?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::{Links, VethSpec};
     use crate::tap::Tap;
     use crate::testing::{frame, root_or_skip};
+
+    /// The far end of a veth comes up, and the kernel starts the near one's queueing when it has time for it.
+    #[test]
+    fn a_link_that_has_just_come_up_loses_nothing() {
+        if !root_or_skip() {
+            return;
+        }
+        for round in 0..20 {
+            let (near, far) = (NetNs::new_unpinned().unwrap(), NetNs::new_unpinned().unwrap());
+            let (near_links, far_links) = (Links::open(&near).unwrap(), Links::open(&far).unwrap());
+            let spec = VethSpec {
+                host_name: "near",
+                host_mac: None,
+                guest_name: "far",
+                guest_netns: &far,
+                guest_mac: [2, 0, 0, 0, 0, 9],
+                mtu: 1500,
+                alias: "",
+            };
+            let veth = near_links.ensure_veth(&spec).unwrap();
+            let sender = PacketSender::open(&near).unwrap();
+            far_links.set_up(veth.guest_ifindex).unwrap();
+            sender.send(veth.host_ifindex, &frame(60)).unwrap();
+            let received = far.run(|| std::fs::read_to_string("/proc/thread-self/net/dev").unwrap()).unwrap();
+            let line = received.lines().find(|line| line.trim_start().starts_with("far:")).unwrap();
+            assert_eq!(line.split_whitespace().nth(2), Some("1"), "round {round}: {line}");
+        }
+    }
 
     #[test]
     fn frames_too_long_or_too_short_or_for_no_link_are_refused() {
@@ -141,7 +143,7 @@ mod tests {
         let netns = NetNs::new_unpinned().unwrap();
         let tap = Tap::ensure(&netns, "t0", 9001).unwrap();
         let sender = PacketSender::open(&netns).unwrap();
-        sender.send_marked(tap.ifindex, &frame(9015), 0x8000_0001).unwrap();
+        sender.send(tap.ifindex, &frame(9015)).unwrap();
         let code = |result: Result<(), LinuxError>| result.unwrap_err().raw_os_error();
         assert_eq!(code(sender.send(tap.ifindex, &frame(9100))), Some(libc::EMSGSIZE));
         assert_eq!(code(sender.send(tap.ifindex, &[0; 13])), Some(libc::EINVAL));

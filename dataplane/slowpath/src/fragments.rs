@@ -5,7 +5,7 @@
 //! Source: RFC 791, 3.2; RFC 8200, 4.5.
 
 use crate::clock::Now;
-use gp_wire::{Fragment, IpPacket, Transport};
+use gp_wire::{FiveTuple, Fragment, IpPacket, Transport};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
@@ -25,6 +25,13 @@ struct PacketId {
     dst: IpAddr,
     protocol: u8,
     id: u32,
+}
+
+impl PacketId {
+    fn of(port: u32, packet: &IpPacket, fragment: Fragment) -> Self {
+        let FiveTuple { src, dst, protocol, .. } = packet.tuple;
+        Self { port, src, dst, protocol, id: fragment.id }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,18 +55,21 @@ impl FragmentTable {
     /// first is unknown stays as it is, and the trace drops it.
     pub fn complete(&mut self, port: u32, packet: &mut IpPacket, now: Now) {
         let Some(fragment) = packet.fragment else { return };
-        let id = PacketId {
-            port,
-            src: packet.tuple.src,
-            dst: packet.tuple.dst,
-            protocol: packet.tuple.protocol,
-            id: fragment.id,
-        };
         self.forget_old(now);
         if fragment.offset == 0 {
             let (src_port, dst_port) = (packet.tuple.src_port, packet.tuple.dst_port);
-            self.insert(id, First { src_port, dst_port, transport: packet.transport, seen_ns: now.monotonic_ns });
-        } else if let Some(first) = self.firsts.get(&id) {
+            let first = First { src_port, dst_port, transport: packet.transport, seen_ns: now.monotonic_ns };
+            self.insert(PacketId::of(port, packet, fragment), first);
+        } else {
+            self.recall(port, packet, now);
+        }
+    }
+
+    /// Fills in the ports of a later fragment, as far as its first is known.
+    pub fn recall(&self, port: u32, packet: &mut IpPacket, now: Now) {
+        let Some(fragment) = packet.fragment.filter(|fragment| fragment.offset > 0) else { return };
+        let Some(first) = self.firsts.get(&PacketId::of(port, packet, fragment)) else { return };
+        if now.secs_since(first.seen_ns) < LIFETIME_SECS {
             packet.tuple.src_port = first.src_port;
             packet.tuple.dst_port = first.dst_port;
             packet.transport = first.transport;

@@ -269,3 +269,38 @@ fn the_outside_learns_where_a_public_address_is() {
         assert_eq!(host.sent().len(), usize::from(is_known));
     }
 }
+
+#[test]
+fn a_cached_drop_does_not_keep_the_senders_of_large_packets_in_the_dark() {
+    let mut host = Host::new(
+        "vpc a 10.0.0.0/16; subnet pub a 10.0.0.0/24; igw i a; sg open a in all from 0.0.0.0/0; sg shut a
+         eni w pub 10.0.0.10 sg open public 198.51.100.10; eni v pub 10.0.0.11 sg shut public 198.51.100.11
+         rtb r1 a for pub route 0.0.0.0/0 via i",
+    );
+    let shut = Fate::Dropped(DropReason::SecurityGroupIngress);
+    assert_eq!(host.send("w > 198.51.100.11 udp 1:2").fate(), shut);
+    assert_eq!(host.send("w > 198.51.100.11 udp 1:2"), Seen::Hit(shut));
+    host.sent();
+    for _ in 0..3 {
+        let seen = host.send("w > 198.51.100.11 udp 1:2 len 3000");
+        assert_eq!(seen, Seen::Upcall(Cause::TooLarge, Fate::Dropped(DropReason::TooLarge)));
+        let (port, tuple) = only_sent(&host);
+        assert_eq!((port, tuple.icmp_type()), (ifindex(host.scenario.eni("w")), Some(icmp::DESTINATION_UNREACHABLE)));
+    }
+    assert_eq!(host.send("w > 198.51.100.11 udp 1:2 len 3000 nodf").fate(), shut, "it may be cut");
+    assert_eq!(host.send("w > 198.51.100.11 udp 1:2"), Seen::Hit(shut), "small ones meet the cache as before");
+}
+
+#[test]
+fn a_packet_that_dies_behind_a_nat_gateway_takes_no_port() {
+    let mut host = Host::new(&(EDGE.to_owned() + "nat g pub 10.0.0.9 eip 198.51.100.9 ports 1"));
+    let refused = Fate::Dropped(DropReason::PrivateDestination);
+    assert_eq!(host.send("c > 192.168.1.1 tcp 4000:80 syn").fate(), refused);
+    assert_eq!(host.send("d > 192.168.1.1 tcp 4001:80 syn").fate(), refused, "the one port is still free");
+    assert!(host.engine.nat_gateways().get(&host.scenario.nat_gateway("g")).is_none_or(|g| g.connection_attempt_count == 0));
+    // What was refused passes as soon as there is a way.
+    host.change("eip e 198.51.100.77 w 10.0.0.10; rtb r1 a for pub route 0.0.0.0/0 via i route 192.168.1.0/24 via eni w");
+    host.change("eni w pub 10.0.0.10 sg open unchecked");
+    assert_eq!(host.send("c > 192.168.1.1 tcp 4000:80 syn").fate(), Fate::Delivered(host.scenario.eni("w")));
+    assert_eq!(host.send("d > 192.168.1.1 tcp 4001:80 syn").fate(), Fate::Dropped(DropReason::NatPortExhausted));
+}

@@ -45,7 +45,7 @@ fn random_value(rng: &mut Rng) -> FlowValue {
         packets: rng.next_u64() >> 8,
         bytes: rng.next_u64() >> 8,
         tcp_flags: *rng.pick(&[0, 0x02, 0x12, 0x11, 0x14, 0xff]),
-        mtu: *rng.pick(&[60, 576, 1514, 9015]),
+        mtu: *rng.pick(&[0, 60, 576, 1514, 9015]),
         dst_mac: [d0, d1, d2, d3, d4, d5],
         src_mac: [s0, s1, s2, s3, s4, s5],
         out_vlan: *rng.pick(&[0, 0, 0, 5, 4095]),

@@ -1,15 +1,16 @@
 //! On random worlds and packets: what the trace says is what the executor and the kernel program do.
 //!
 //! The test is the agent: it traces, opens connections, installs entries, and after each change re-traces what is
-//! cached. Then every packet sent so far must be treated as a fresh trace of it says.
+//! cached. Then every packet sent so far must be treated as a fresh trace of it says. Every second world has ways in
+//! and out; there the outside answers what reaches it, so that translations are replayed in both directions.
 
 use gp_abi::ACTION_DELIVER;
 use gp_agreement::{IFINDEXES, Pair, cases, with_interfaces};
-use gp_compile::{Cause, FlowEntry, HostSide, Outcome, Output, key_of};
+use gp_compile::{Cause, FlowEntry, HostSide, HostSides, Outcome, Output, UplinkSide, key_of};
 use gp_maps::UpcallBudget;
-use gp_model::{EniId, Timestamp};
+use gp_model::{EniId, Mac, Timestamp};
 use gp_trace::{Ingress, Path, Verdict, trace};
-use gp_wire::{Packet, Transport, build};
+use gp_wire::{FiveTuple, IpPacket, Packet, Transport, build, icmp, protocol};
 use gp_worlds::random::RandomWorld;
 use gp_worlds::{Rng, Scenario, Sent};
 use std::collections::BTreeMap;
@@ -18,26 +19,53 @@ const PACKETS: usize = 60;
 const PACKETS_BETWEEN_CHANGES: usize = 10;
 const UNLIMITED: UpcallBudget = UpcallBudget { per_second: 0, burst: u32::MAX };
 const TOLERANCE_NS: u64 = 5_000_000_000;
+const ETHERNET_BYTES: u32 = 14;
+/// Frames from and to the outside come in and go out here; texts of packets give its peer this MAC address.
+const UPLINK: HostSide = HostSide {
+    ifindex: IFINDEXES.start,
+    vlan: 0,
+    output: Output::Peer,
+    mac: Mac([0x12, 0, 0, 0, 0, 1]),
+    mtu: 1500,
+    allowance: 0,
+};
+const UPLINK_OWN: Mac = Mac([0x12, 0, 0, 0, 0, 2]);
+
+/// How ENIs and the outside hang on the host.
+#[derive(Default)]
+struct Sides(BTreeMap<EniId, HostSide>);
+
+impl HostSides for Sides {
+    fn host_side(&self, eni: EniId) -> Option<HostSide> {
+        self.0.get(&eni).copied()
+    }
+    fn uplink(&self) -> Option<UplinkSide> {
+        Some(UplinkSide { side: UPLINK, own_mac: UPLINK_OWN })
+    }
+}
 
 struct Agent {
     scenario: Scenario,
     pair: Pair,
-    host_sides: BTreeMap<EniId, HostSide>,
+    host_sides: Sides,
     sent: Vec<(String, Sent)>,
     seen: BTreeMap<&'static str, usize>,
 }
 
 impl Agent {
     fn new(scenario: Scenario, pair: Pair) -> Self {
-        Self { scenario, pair, host_sides: BTreeMap::new(), sent: Vec::new(), seen: BTreeMap::new() }
+        let mut agent = Self { scenario, pair, host_sides: Sides::default(), sent: Vec::new(), seen: BTreeMap::new() };
+        agent.pair.set_budget(UPLINK.ifindex, UNLIMITED);
+        agent
     }
 
-    /// A host side for each ENI of the world; those that left keep theirs, as interfaces do until they are removed.
+    /// A host side for each ENI of the world that has a guest; those that left keep theirs, as interfaces do until they
+    /// are removed.
     fn plug_in(&mut self) {
-        for eni in self.scenario.world.tables().enis.values() {
-            let ifindex = IFINDEXES.start + self.host_sides.len() as u32;
+        for eni in self.scenario.world.tables().enis.values().filter(|eni| !eni.requester_managed) {
+            let ifindex = UPLINK.ifindex + 1 + self.host_sides.0.len() as u32;
             let host_side = HostSide { ifindex, vlan: 0, output: Output::Peer, mac: eni.mac, mtu: 9001, allowance: 0 };
-            self.host_sides.entry(eni.id).or_insert_with(|| {
+            self.host_sides.0.entry(eni.id).or_insert_with(|| {
                 self.pair.set_budget(ifindex, UNLIMITED);
                 host_side
             });
@@ -50,13 +78,13 @@ impl Agent {
     }
 
     fn entry(&self, path: &Path) -> Option<FlowEntry> {
-        FlowEntry::from_path(path, &|eni| self.host_sides.get(&eni).copied())
+        FlowEntry::from_path(path, &self.host_sides)
     }
 
-    /// A packet arrives for the first time, or again.
-    fn send(&mut self, text: &str) {
-        let Ok(sent) = self.scenario.packet(text) else { return };
-        let Some(path) = self.trace(&sent) else { return };
+    /// A packet arrives for the first time, or again. The answer that it calls for, if that comes from outside.
+    fn send(&mut self, text: &str) -> Option<String> {
+        let sent = self.scenario.packet(text).ok()?;
+        let path = self.trace(&sent)?;
         self.scenario.connections.apply(&path);
         self.refresh();
         let path = self.trace(&sent).expect("it could be traced a moment ago");
@@ -69,6 +97,7 @@ impl Agent {
         }
         self.check(text, &sent, &path);
         self.sent.push((text.to_owned(), sent));
+        answer_from_outside(&path)
     }
 
     /// Re-traces what was sent and replaces the entries in place.
@@ -93,8 +122,10 @@ impl Agent {
     }
 
     fn ifindex(&self, sent: &Sent) -> u32 {
-        let Ingress::Eni(eni) = sent.ingress else { unreachable!("packets of random worlds come from ENIs") };
-        self.host_sides[&eni].ifindex
+        match sent.ingress {
+            Ingress::Eni(eni) => self.host_sides.0[&eni].ifindex,
+            Ingress::Uplink => UPLINK.ifindex,
+        }
     }
 
     /// Is there an entry that the packet itself is looked up by? A fragment or a frame with a foreign MAC may be the
@@ -123,20 +154,45 @@ impl Agent {
                 assert_eq!(outcome, Outcome::Upcall(Cause::Reopen), "{text}");
                 "reopen"
             }
+            _ if is_too_large(sent, &entry) => {
+                assert_eq!(outcome, Outcome::Upcall(Cause::TooLarge), "{text}: {path:#?}");
+                "too large"
+            }
             (Verdict::Deliver { eni, src_mac, dst_mac }, _) => {
-                let port = self.host_sides[eni].ifindex;
-                assert_eq!(outcome, Outcome::Deliver { port }, "{text}: {path:#?}");
-                let rewritten = [&dst_mac.0[..], &src_mac.0[..], &frame[12..]].concat();
-                assert_eq!(bytes, rewritten, "{text}");
-                "deliver"
+                self.check_delivered(text, sent, path, (self.host_sides.0[eni].ifindex, *src_mac, *dst_mac), outcome, &bytes)
+            }
+            (Verdict::Uplink, _) => {
+                self.check_delivered(text, sent, path, (UPLINK.ifindex, UPLINK_OWN, UPLINK.mac), outcome, &bytes)
             }
             (Verdict::Drop(drop), _) => {
                 assert_eq!(outcome, Outcome::Drop { code: drop.reason.code() }, "{text}: {path:#?}");
                 "drop"
             }
-            (Verdict::Uplink | Verdict::LocalService(_), _) => unreachable!("local services have no entry"),
+            (Verdict::LocalService(_), _) => unreachable!("local services have no entry"),
         };
         *self.seen.entry(name).or_default() += 1;
+    }
+
+    /// It came out there, with these Ethernet addresses, and translated as the trace says.
+    fn check_delivered(
+        &self,
+        text: &str,
+        sent: &Sent,
+        path: &Path,
+        (port, src_mac, dst_mac): (u32, Mac, Mac),
+        outcome: Outcome,
+        bytes: &[u8],
+    ) -> &'static str {
+        assert_eq!(outcome, Outcome::Deliver { port }, "{text}: {path:#?}");
+        let Packet::Ip(packet) = &sent.packet else { unreachable!("ARP has no entry") };
+        let tuple = path.translated();
+        let transport = match packet.transport {
+            Transport::Icmp { icmp_type, code, .. } => Transport::Icmp { icmp_type, code, id: tuple.src_port },
+            other => other,
+        };
+        let wanted = IpPacket { src_mac, dst_mac, tuple, transport, ..packet.clone() };
+        assert_eq!(bytes, build::emit(&Packet::Ip(wanted)), "{text}: {path:#?}");
+        if tuple == path.tuple() { "deliver" } else { "translate" }
     }
 
     /// Is it a SYN that the slow path must see, since its connection may be a new one?
@@ -156,13 +212,41 @@ impl Agent {
     }
 }
 
+fn is_too_large(sent: &Sent, entry: &Option<FlowEntry>) -> bool {
+    let Packet::Ip(packet) = &sent.packet else { return false };
+    let mtu = entry.map_or(0, |entry| entry.value().mtu);
+    mtu != 0 && packet.packet_bytes() + ETHERNET_BYTES > u32::from(mtu)
+}
+
+/// The text of what somebody outside answers to a packet that has reached them.
+fn answer_from_outside(path: &Path) -> Option<String> {
+    if *path.verdict() != Verdict::Uplink {
+        return None;
+    }
+    let FiveTuple { protocol, src, dst, src_port, dst_port } = path.translated();
+    let rest = match (protocol, path.translated().icmp_type()) {
+        (protocol::TCP, _) => format!("tcp {dst_port}:{src_port} syn+ack"),
+        (protocol::UDP, _) => format!("udp {dst_port}:{src_port}"),
+        (_, Some(icmp::ECHO_REQUEST | icmp::V6_ECHO_REQUEST)) => format!("icmp reply id {src_port}"),
+        _ => return None,
+    };
+    Some(format!("uplink[{dst}] > {src} {rest}"))
+}
+
+fn random_world(seed: u64) -> RandomWorld {
+    if seed % 2 == 0 { RandomWorld::new(seed) } else { RandomWorld::with_ways(seed) }
+}
+
 fn try_world(seed: u64, pair: Pair) -> (Pair, BTreeMap<&'static str, usize>) {
-    let world = RandomWorld::new(seed);
+    let world = random_world(seed);
     let mut rng = Rng::new(seed);
     let mut agent = Agent::new(world.scenario(), pair);
     for texts in world.packets(&mut rng, PACKETS).chunks(PACKETS_BETWEEN_CHANGES) {
         agent.plug_in();
-        texts.iter().for_each(|text| agent.send(text));
+        for text in texts {
+            let answer = agent.send(text);
+            answer.into_iter().for_each(|answer| drop(agent.send(&answer)));
+        }
         agent.check_all();
         agent.scenario.apply(&world.change(&mut rng)).expect("a random change can be read");
         agent.refresh();
@@ -185,7 +269,7 @@ fn try_worlds() -> BTreeMap<&'static str, usize> {
                 seen
             }
             Err(panic) => {
-                println!("failed at seed {seed}, in this world:\n{}", RandomWorld::new(seed).text);
+                println!("failed at seed {seed}, in this world:\n{}", random_world(seed).text);
                 std::panic::resume_unwind(panic);
             }
         };
@@ -199,7 +283,7 @@ fn trace_executor_and_kernel_program_agree() {
     with_interfaces(|| {
         let total = try_worlds();
         println!("{total:?}");
-        for outcome in ["deliver", "drop", "slow", "reopen"] {
+        for outcome in ["deliver", "translate", "too large", "drop", "slow", "reopen"] {
             assert!(total.contains_key(outcome), "{outcome} never came up");
         }
     });

@@ -4,7 +4,7 @@
 //! world NAME              statements until `packets`
 //! packets                 PACKET => VERDICT [opens …] [as TUPLE] [about TUPLE] [reply …]
 //!                         ! STATEMENT             changes the world for the lines below
-//!                         ~                       forgets all connections
+//!                         ~                       forgets all connections and fragments
 //! ```
 //! Lines that start with `#` are comments. Connections that a packet opens stay for the lines below it, up to the next `world` or `~`.
 //! The verdicts are those of [`crate::Scenario::full_summary`].
@@ -12,7 +12,7 @@
 use crate::{Scenario, TextError};
 
 /// The tables, by file name.
-pub const MATRICES: [(&str, &str); 8] = [
+pub const MATRICES: [(&str, &str); 9] = [
     ("internet-gateway", include_str!("../scenarios/internet-gateway.txt")),
     ("nat-gateway", include_str!("../scenarios/nat-gateway.txt")),
     ("routes", include_str!("../scenarios/routes.txt")),
@@ -21,6 +21,7 @@ pub const MATRICES: [(&str, &str); 8] = [
     ("icmp-errors", include_str!("../scenarios/icmp-errors.txt")),
     ("sizes", include_str!("../scenarios/sizes.txt")),
     ("nat64", include_str!("../scenarios/nat64.txt")),
+    ("trunks", include_str!("../scenarios/trunks.txt")),
 ];
 
 /// One world with its lines.
@@ -85,7 +86,7 @@ impl Matrix<'_> {
         let mut differences = Vec::new();
         for line in &self.lines {
             match line {
-                Line::Forget => scenario.connections = Default::default(),
+                Line::Forget => scenario.forget(),
                 Line::Change(statement) => drop(scenario.apply(statement)?),
                 Line::Packet { text, expected } => {
                     let path = scenario.send(text)?;

@@ -5,13 +5,28 @@ use crate::packet::{self, Sent};
 use crate::statement;
 use crate::tokens::{TextError, Tokens};
 use gp_model::*;
-use gp_trace::{Effect, Path, Reply, Resource, Tracker, Verdict, trace};
+use gp_trace::{Effect, Ingress, Path, Reply, Resource, Tracker, Verdict, trace};
+use gp_wire::{FiveTuple, Fragment, IpPacket, Packet, Transport};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 #[derive(Debug, Clone)]
 pub struct Scenario {
     pub world: World,
     pub connections: ConnectionTable,
+    /// Of packets whose first fragment has been sent: what later ones don't tell.
+    firsts: BTreeMap<FragmentId, FirstFragment>,
+}
+
+/// Where fragments come in, the ends and the protocol of their packet, and its number.
+type FragmentId = (Ingress, IpAddr, IpAddr, u8, u32);
+
+#[derive(Debug, Clone, Copy)]
+struct FirstFragment {
+    src_port: u16,
+    dst_port: u16,
+    transport: Transport,
 }
 
 /// One record before and after a statement; `None` stands for its absence.
@@ -24,8 +39,8 @@ pub struct RecordChange {
 impl FromStr for Scenario {
     type Err = TextError;
     fn from_str(text: &str) -> Result<Self, TextError> {
-        let mut scenario =
-            Self { world: World::new(Region::new("eu-central-1")), connections: ConnectionTable::default() };
+        let world = World::new(Region::new("eu-central-1"));
+        let mut scenario = Self { world, connections: ConnectionTable::default(), firsts: BTreeMap::new() };
         scenario.apply(text)?;
         Ok(scenario)
     }
@@ -67,12 +82,21 @@ impl Scenario {
         packet::from_text(&self.world, text)
     }
 
-    /// Traces the packet of a text without changing any connection.
+    /// Traces the packet of a text without changing any connection. A fragment behind the first has the ports of a first
+    /// one that was sent.
     ///
     /// # Errors
     /// What can't be understood or decided.
     pub fn trace(&self, text: &str) -> Result<Path, TextError> {
-        let Sent { ingress, packet } = self.packet(text)?;
+        let Sent { ingress, mut packet } = self.packet(text)?;
+        if let Packet::Ip(packet) = &mut packet
+            && let Some(fragment) = packet.fragment.filter(|fragment| fragment.offset > 0)
+            && let Some(first) = self.firsts.get(&fragment_id(ingress, packet, fragment))
+        {
+            (packet.tuple.src_port, packet.tuple.dst_port) = (first.src_port, first.dst_port);
+            packet.transport = first.transport;
+            packet.fragment = Some(Fragment { offset: 0, ..fragment });
+        }
         trace(&self.world, &self.connections, ingress, &packet, Timestamp(0)).map_err(|e| TextError(e.to_string()))
     }
 
@@ -83,7 +107,19 @@ impl Scenario {
     pub fn send(&mut self, text: &str) -> Result<Path, TextError> {
         let path = self.trace(text)?;
         self.connections.apply(&path);
+        if let Sent { ingress, packet: Packet::Ip(packet) } = self.packet(text)?
+            && let Some(fragment) = packet.fragment.filter(|fragment| fragment.offset == 0)
+        {
+            let FiveTuple { src_port, dst_port, .. } = packet.tuple;
+            let first = FirstFragment { src_port, dst_port, transport: packet.transport };
+            self.firsts.insert(fragment_id(ingress, &packet, fragment), first);
+        }
         Ok(path)
+    }
+
+    /// Forgets all that packets have left behind.
+    pub fn forget(&mut self) {
+        (self.connections, self.firsts) = Default::default();
     }
 
     /// A path in one line of names: `deliver w opens c,w`, `security-group-ingress sg:web`, `arp`. Where the packet has
@@ -188,6 +224,11 @@ impl Scenario {
     }
 }
 
+fn fragment_id(ingress: Ingress, packet: &IpPacket, fragment: Fragment) -> FragmentId {
+    let FiveTuple { src, dst, protocol, .. } = packet.tuple;
+    (ingress, src, dst, protocol, fragment.id)
+}
+
 fn name(tags: Option<&Tags>) -> &str {
     tags.and_then(|tags| tags.get("Name")).map_or("?", String::as_str)
 }
@@ -208,6 +249,9 @@ fn record(world: &World, key: &RecordKey) -> Option<Record> {
         RecordKey::PrefixList(id) => world.prefix_list(*id).map(|v| Record::PrefixList((**v).clone())),
         RecordKey::SecurityGroup(id) => world.security_group(*id).map(|v| Record::SecurityGroup((**v).clone())),
         RecordKey::Eni(id) => world.eni(*id).map(|v| Record::Eni((**v).clone())),
+        RecordKey::TrunkAssociation(id) => {
+            world.tables().trunk_associations.get(id).map(|v| Record::TrunkAssociation((**v).clone()))
+        }
         RecordKey::Instance(id) => world.instance(*id).map(|v| Record::Instance((**v).clone())),
         _ => None,
     }

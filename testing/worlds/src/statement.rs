@@ -12,6 +12,7 @@
 //! acl NAME VPC [in|out NUMBER allow|deny TRAFFIC CIDR]…         VPC.acl is the VPC's default list
 //! sg NAME VPC [in TRAFFIC from PEER | out TRAFFIC to PEER | out none]…    VPC.default is the VPC's default group
 //! eni NAME SUBNET [ADDRESS|PREFIX[,…]] [sg GROUP[,GROUP]] [public ADDRESS] [unchecked] [unattached | STATE]
+//! branch NAME TRUNK vlan N                                       makes an ENI, unattached, a branch of another one
 //! delete KIND NAME
 //! ```
 //! TARGET: `local`, an internet gateway's name, or `nat NAME`, `eni NAME`, `eigw NAME`. A `sg` peer `pl:NAME` is a
@@ -66,6 +67,7 @@ pub(crate) fn changes(world: &World, tokens: &mut Tokens<'_>) -> Result<Vec<Chan
         "acl" => vec![network_acl(name, tokens)?.into()],
         "sg" => vec![security_group(name, tokens)?.into()],
         "eni" => eni(world, name, tokens)?,
+        "branch" => vec![branch(name, tokens)?.into()],
         other => return Err(tokens.error(format_args!("{other} is no statement"))),
     };
     if let Some(word) = tokens.peek() {
@@ -89,6 +91,7 @@ fn delete(tokens: &mut Tokens<'_>) -> Result<Vec<Change>> {
         "acl" => RecordKey::NetworkAcl(NetworkAclId::from_bits(bits)),
         "sg" => RecordKey::SecurityGroup(SecurityGroupId::from_bits(bits)),
         "eni" => RecordKey::Eni(EniId::from_bits(bits)),
+        "branch" => RecordKey::TrunkAssociation(TrunkAssociationId::from_bits(bits)),
         "instance" => RecordKey::Instance(InstanceId::from_bits(bits)),
         other => return Err(tokens.error(format_args!("{other} is no kind"))),
     })])
@@ -367,6 +370,19 @@ fn eni(world: &World, name: &str, tokens: &mut Tokens<'_>) -> Result<Vec<Record>
     ];
     let state = states.into_iter().find(|state| tokens.take(state.name())).unwrap_or(InstanceState::Running);
     Ok(vec![instance(name, &subnet, state).into(), eni.into()])
+}
+
+fn branch(name: &str, tokens: &mut Tokens<'_>) -> Result<TrunkAssociation> {
+    let trunk = id(EniId::from_bits, "eni", tokens.word("trunk")?);
+    tokens.expect("vlan")?;
+    Ok(TrunkAssociation {
+        id: id(TrunkAssociationId::from_bits, "branch", name),
+        owner: owner(),
+        branch: id(EniId::from_bits, "eni", name),
+        trunk,
+        vlan_id: tokens.value("VLAN")?,
+        tags: tags(name),
+    })
 }
 
 /// The MAC address follows from the name, in the form that ENIs have.

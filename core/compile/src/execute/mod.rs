@@ -94,12 +94,12 @@ fn replay<T: FlowTable>(table: &mut T, frame: &mut [u8], parsed: &parse::Parsed,
             seen.count(flow, arrival.now_ns);
         }
     };
+    if flow.mtu != 0 && seen.largest_frame_bytes > u64::from(flow.mtu) {
+        return Outcome::Upcall(Cause::TooLarge);
+    }
     if flow.action != ACTION_DELIVER {
         count(table);
         return Outcome::Drop { code: flow.drop_reason };
-    }
-    if seen.largest_frame_bytes > u64::from(flow.mtu) {
-        return Outcome::Upcall(Cause::TooLarge);
     }
     let wire = (seen.packets, seen.ip_bytes);
     if let Some(drop) = bandwidth::police(table, &flow, arrival.port, wire, arrival.now_ns) {

@@ -14,7 +14,7 @@ mod config;
 mod internet;
 mod remove;
 
-pub use check::check_uplink;
+pub use check::{check_region, check_uplink};
 pub use config::{UplinkConfig, Way};
 pub(crate) use remove::remove;
 
@@ -23,7 +23,9 @@ use crate::error::{AgentError, chain};
 use crate::plumbing::Plumbing;
 use config::outer_prefix;
 use gp_compile::HostView;
-use gp_linux::{GuestAddress, Links, NetNs, OuterEnd, Route, VethSpec, configure_outer_end, make_router};
+use gp_linux::{
+    GuestAddress, Links, LinuxError, NetNs, OuterEnd, Route, VethSpec, configure_outer_end, make_router,
+};
 use gp_model::{Mac, Region, World};
 use gp_slowpath::{Output, Uplink};
 use ipnet::IpNet;
@@ -160,7 +162,9 @@ impl Uplinks {
             alias: &note(region),
         })?;
         links.set_neighbors(veth.host_ifindex, false)?;
-        let own = links.link(&inner)?.unwrap_or_default().mac;
+        // Removed by somebody else just now: the next round makes it again.
+        let vanished = || LinuxError::Missing(format!("the link {inner} has gone while it was made"));
+        let own = links.link(&inner)?.ok_or_else(vanished)?.mac;
         let uplink = Uplink {
             region: region.clone(),
             ifindex: veth.host_ifindex,

@@ -4,7 +4,10 @@
 //! `cargo test -p gp-agent --test host [CASE]`
 
 mod cases;
+mod nat64;
 mod place;
+mod scenarios;
+mod uplinks;
 
 /// A named test.
 type Case = (&'static str, fn());
@@ -30,6 +33,15 @@ const CASES: &[Case] = &[
     ("an_instance_that_ends_by_itself_is_reported", cases::an_instance_that_ends_by_itself_is_reported),
     ("forty_instances_are_up_in_seconds", cases::forty_instances_are_up_in_seconds),
     ("down_leaves_nothing", cases::down_leaves_nothing),
+    (
+        "a_region_whose_addresses_are_routed_elsewhere_is_refused",
+        uplinks::a_region_whose_addresses_are_routed_elsewhere_is_refused,
+    ),
+    (
+        "a_flood_through_nat64_is_bounded_and_leaves_its_neighbours_alone",
+        nat64::a_flood_through_nat64_is_bounded_and_leaves_its_neighbours_alone,
+    ),
+    ("every_scenario_arrives_as_its_table_says", scenarios::every_scenario_arrives_as_its_table_says),
 ];
 
 fn main() {

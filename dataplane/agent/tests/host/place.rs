@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 /// Long enough for anything that works, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// A packet that is dropped is waited for so long.
 const SILENCE: Duration = Duration::from_millis(400);
 
@@ -286,6 +286,11 @@ impl Place {
     pub fn down(&mut self) {
         self.kill_agent();
         gp_agent::down(&self.config).unwrap_or_else(|error| panic!("{}", chain(&error)));
+    }
+
+    /// Where namespaces of somebody else's may be pinned.
+    pub fn guests_dir(&self) -> PathBuf {
+        self.root.join("guests")
     }
 
     pub fn data_dir(&self) -> PathBuf {
