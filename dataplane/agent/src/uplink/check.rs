@@ -4,17 +4,10 @@ use super::config::{UplinkConfig, Way, outer_prefix};
 use super::{CARD, internet};
 use crate::error::{AgentError, chain};
 use gp_linux::doctor::Check;
-    let blocks = pool_blocks(config);
-    blocks_are_free(name, &blocks)?;
-    let mut blocks: Vec<_> = blocks.iter().map(ToString::to_string).collect();
-    blocks.dedup();
-    Ok(format!("{} is free", blocks.join(", ")))
-}
-
-fn blocks_are_free(name: &str, blocks: &[Ipv4Net]) -> Result<(), AgentError> {
-    let links = Links::open(&NetNs::current()?)?;
-    let prefix = outer_prefix(name);
-    for block in blocks {
+use gp_linux::{Links, LinuxError, Masquerade, NetNs, ensure_masquerade, list_own_addresses};
+use gp_model::Region;
+use ipnet::{IpNet, Ipv4Net};
+use std::net::IpAddr;
 
 /// Checks the blocks, and the card or the way to the internet. Changes nothing.
 pub fn check_uplink(name: &str, config: &UplinkConfig) -> Vec<Check> {
@@ -92,15 +85,7 @@ fn pool_blocks(config: &UplinkConfig) -> Vec<Ipv4Net> {
 
 /// No link but those of this Groundplane is the way to any part of a block.
 fn pools_are_free(name: &str, config: &UplinkConfig) -> Result<String, AgentError> {
-<<<<<<< HEAD
-    let links = Links::open(&NetNs::current()?)?;
-    let prefix = outer_prefix(name);
     let blocks = pool_blocks(config);
-    for block in &blocks {
-=======
-    let pools = &config.pools;
-    let default = pools.of(pools.default_region()).into_iter();
-    let blocks: Vec<_> = pools.configured().flat_map(|(_, blocks)| blocks.to_vec()).chain(default).collect();
     blocks_are_free(name, &blocks)?;
     let mut blocks: Vec<_> = blocks.iter().map(ToString::to_string).collect();
     blocks.dedup();
@@ -111,7 +96,6 @@ fn blocks_are_free(name: &str, blocks: &[Ipv4Net]) -> Result<(), AgentError> {
     let links = Links::open(&NetNs::current()?)?;
     let prefix = outer_prefix(name);
     for block in blocks {
->>>>>>> 558c0d5 (testing: send every scenario as real packets and ask why of each; agent: why of a frame; trace: a packet that dies behind a NAT gateway takes no port)
         if let Some(route) = links.route_into(IpNet::V4(*block), |link| link.starts_with(&prefix))? {
             let message = format!("the public addresses {block} are routed on this machine already ({route})");
             return Err(LinuxError::Missing(message).into());
