@@ -117,7 +117,10 @@ impl Engine {
             return Ok(());
         }
         self.settings.region_gate.check(region).map_err(|reason| {
-            ApiError::client("UnsupportedOperation", format!("The region {region} can't be used on this host: {reason}"))
+            ApiError::client(
+                "UnsupportedOperation",
+                format!("The region {region} can't be used on this host: {reason}"),
+            )
         })
     }
 

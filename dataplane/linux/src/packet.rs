@@ -49,8 +49,7 @@ impl PacketSender {
     /// # Errors
     /// `EMSGSIZE` above the link's MTU, `ENXIO` when there is no such link, `ENETDOWN` when it is down, `EINVAL` for less than a header.
     pub fn send(&self, ifindex: u32, frame: &[u8]) -> Result<(), LinuxError> {
-        self.transmit(ifindex, frame)
-            .context(|| format!("send a frame of {} bytes out of link {ifindex}", frame.len()))
+        self.transmit(ifindex, frame).context(|| format!("send a frame of {} bytes out of link {ifindex}", frame.len()))
     }
 
     fn transmit(&self, ifindex: u32, frame: &[u8]) -> io::Result<()> {

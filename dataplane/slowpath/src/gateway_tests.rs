@@ -297,9 +297,13 @@ fn a_packet_that_dies_behind_a_nat_gateway_takes_no_port() {
     let refused = Fate::Dropped(DropReason::PrivateDestination);
     assert_eq!(host.send("c > 192.168.1.1 tcp 4000:80 syn").fate(), refused);
     assert_eq!(host.send("d > 192.168.1.1 tcp 4001:80 syn").fate(), refused, "the one port is still free");
-    assert!(host.engine.nat_gateways().get(&host.scenario.nat_gateway("g")).is_none_or(|g| g.connection_attempt_count == 0));
+    assert!(
+        host.engine.nat_gateways().get(&host.scenario.nat_gateway("g")).is_none_or(|g| g.connection_attempt_count == 0)
+    );
     // What was refused passes as soon as there is a way.
-    host.change("eip e 198.51.100.77 w 10.0.0.10; rtb r1 a for pub route 0.0.0.0/0 via i route 192.168.1.0/24 via eni w");
+    host.change(
+        "eip e 198.51.100.77 w 10.0.0.10; rtb r1 a for pub route 0.0.0.0/0 via i route 192.168.1.0/24 via eni w",
+    );
     host.change("eni w pub 10.0.0.10 sg open unchecked");
     assert_eq!(host.send("c > 192.168.1.1 tcp 4000:80 syn").fate(), Fate::Delivered(host.scenario.eni("w")));
     assert_eq!(host.send("d > 192.168.1.1 tcp 4001:80 syn").fate(), Fate::Dropped(DropReason::NatPortExhausted));

@@ -33,17 +33,14 @@ impl<K: Kernel> Engine<K> {
     ///
     /// # Errors
     /// The ENI is not known here; no region here has a way to the outside.
-    pub fn why_packet(
-        &self,
-        ingress: Ingress,
-        mut packet: Packet,
-        now: Now,
-    ) -> Result<(Arc<World>, Path), TraceError> {
+    pub fn why_packet(&self, ingress: Ingress, mut packet: Packet, now: Now) -> Result<(Arc<World>, Path), TraceError> {
         self.work(now, |work| {
             let dst = packet.tuple().dst;
             let mut worlds = work.state.view.regions.values();
             let world = match ingress {
-                Ingress::Eni(eni) => worlds.find(|world| world.eni(eni).is_some()).ok_or(TraceError::UnknownEni(eni))?,
+                Ingress::Eni(eni) => {
+                    worlds.find(|world| world.eni(eni).is_some()).ok_or(TraceError::UnknownEni(eni))?
+                }
                 Ingress::Uplink => {
                     // Where nobody has the address, every region's gateway says so.
                     let has_uplink = |world: &&Arc<World>| work.state.ports.uplink(&world.region).is_some();

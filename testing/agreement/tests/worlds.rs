@@ -21,14 +21,8 @@ const UNLIMITED: UpcallBudget = UpcallBudget { per_second: 0, burst: u32::MAX };
 const TOLERANCE_NS: u64 = 5_000_000_000;
 const ETHERNET_BYTES: u32 = 14;
 /// Frames from and to the outside come in and go out here; texts of packets give its peer this MAC address.
-const UPLINK: HostSide = HostSide {
-    ifindex: IFINDEXES.start,
-    vlan: 0,
-    output: Output::Peer,
-    mac: Mac([0x12, 0, 0, 0, 0, 1]),
-    mtu: 1500,
-    allowance: 0,
-};
+const UPLINK: HostSide =
+    HostSide { ifindex: IFINDEXES.start, vlan: 0, output: Output::Peer, mac: Mac([0x12, 0, 0, 0, 0, 1]), mtu: 1500, allowance: 0 };
 const UPLINK_OWN: Mac = Mac([0x12, 0, 0, 0, 0, 2]);
 
 /// How ENIs and the outside hang on the host.
@@ -158,9 +152,14 @@ impl Agent {
                 assert_eq!(outcome, Outcome::Upcall(Cause::TooLarge), "{text}: {path:#?}");
                 "too large"
             }
-            (Verdict::Deliver { eni, src_mac, dst_mac }, _) => {
-                self.check_delivered(text, sent, path, (self.host_sides.0[eni].ifindex, *src_mac, *dst_mac), outcome, &bytes)
-            }
+            (Verdict::Deliver { eni, src_mac, dst_mac }, _) => self.check_delivered(
+                text,
+                sent,
+                path,
+                (self.host_sides.0[eni].ifindex, *src_mac, *dst_mac),
+                outcome,
+                &bytes,
+            ),
             (Verdict::Uplink, _) => {
                 self.check_delivered(text, sent, path, (UPLINK.ifindex, UPLINK_OWN, UPLINK.mac), outcome, &bytes)
             }

@@ -40,9 +40,8 @@ pub fn check_region(name: &str, config: &UplinkConfig, region: &Region) -> Resul
     if !matches!(config.way, Way::Host { .. }) {
         return Ok(());
     }
-    blocks_are_free(name, &config.pools.of(region)).map_err(|error| {
-        format!("{}; give the region another block with --public-pool {region}=CIDR", chain(&error))
-    })
+    blocks_are_free(name, &config.pools.of(region))
+        .map_err(|error| format!("{}; give the region another block with --public-pool {region}=CIDR", chain(&error)))
 }
 
 fn check(name: &'static str, result: Result<String, AgentError>, remedy: &str) -> Check {

@@ -23,9 +23,7 @@ use crate::error::{AgentError, chain};
 use crate::plumbing::Plumbing;
 use config::outer_prefix;
 use gp_compile::HostView;
-use gp_linux::{
-    GuestAddress, Links, LinuxError, NetNs, OuterEnd, Route, VethSpec, configure_outer_end, make_router,
-};
+use gp_linux::{GuestAddress, Links, LinuxError, NetNs, OuterEnd, Route, VethSpec, configure_outer_end, make_router};
 use gp_model::{Mac, Region, World};
 use gp_slowpath::{Output, Uplink};
 use ipnet::IpNet;

@@ -100,7 +100,8 @@ fn try_part(part: &Part<'_>) -> Vec<String> {
             Line::Change(statement) => site.change(statement),
             Line::Packet { text, expected } => {
                 let found = try_line(&mut site, text, expected);
-                complaints.extend(found.map(|complaint| format!("{}: {text} => {expected}\n    {complaint}", part.name)));
+                complaints
+                    .extend(found.map(|complaint| format!("{}: {text} => {expected}\n    {complaint}", part.name)));
             }
             Line::Forget => unreachable!("parts end there"),
         }
@@ -157,7 +158,10 @@ fn try_packet(site: &mut Site, text: &str) -> Option<String> {
     ask(site, text, &sent, &frame).map(|complaint| format!("after: {complaint}"))
 }
 
-fn difference(before: &BTreeMap<&'static str, u64>, after: &BTreeMap<&'static str, u64>) -> BTreeMap<&'static str, u64> {
+fn difference(
+    before: &BTreeMap<&'static str, u64>,
+    after: &BTreeMap<&'static str, u64>,
+) -> BTreeMap<&'static str, u64> {
     let increase = |(name, count): (&&'static str, &u64)| (*name, count - before.get(name).unwrap_or(&0));
     after.iter().map(increase).filter(|(_, count)| *count > 0).collect()
 }
@@ -211,7 +215,11 @@ fn ask(site: &Site, text: &str, sent: &Sent, frame: &[u8]) -> Option<String> {
         Err(error) => return Some(error.to_string()),
     };
     if answer["path"]["forward"] != wanted {
-        return Some(format!("why says {}\n      instead of {}", answer["text"], PathView::new(&scenario.world, &path)));
+        return Some(format!(
+            "why says {}\n      instead of {}",
+            answer["text"],
+            PathView::new(&scenario.world, &path)
+        ));
     }
     let Packet::Ip(packet) = &sent.packet else { return None };
     ask_plainly(site, sent.ingress, packet, &path)
@@ -237,7 +245,11 @@ fn ask_plainly(site: &Site, ingress: Ingress, packet: &IpPacket, path: &Path) ->
     let wanted: Value = json!(WhyView::new(&scenario.world, &why));
     match site.place.agent().why(&from, &dst.to_string(), &probe.to_string()) {
         Ok(answer) if answer["path"] == wanted => None,
-        Ok(answer) => Some(format!("why {probe} says {}\n      instead of {}", answer["text"], WhyView::new(&scenario.world, &why))),
+        Ok(answer) => Some(format!(
+            "why {probe} says {}\n      instead of {}",
+            answer["text"],
+            WhyView::new(&scenario.world, &why)
+        )),
         Err(error) => Some(format!("why {probe}: {error}; {path:?}")),
     }
 }
