@@ -352,8 +352,9 @@ fn a_fragment_is_judged_with_the_ports_of_the_first() {
     check(
         WORLD,
         "
-        c > d udp 7:8 frag 0+                           => deliver d opens c,d
         c > d udp 7:8 frag 1480                         => fragment-without-first
+        c > d udp 7:8 frag 0+                           => deliver d opens c,d
+        c > d udp 7:8 frag 1480                         => deliver d
         c > m proto 50 frag 1480                        => deliver m opens c,m
         ",
     );

@@ -15,6 +15,8 @@ pub(crate) struct Ways {
 const OUTSIDE: [&str; 4] = ["203.0.113.9", "203.0.113.9", "203.0.113.77", "192.168.7.7"];
 const OUTSIDE_IPV6: [&str; 3] = ["2001:db8:ffff::1", "2001:db8:ffff::1", "fd00::9"];
 const PORTS: [u16; 5] = [80, 443, 4000, 40000, 53];
+/// Few, so that connections of one NAT gateway go to one destination.
+const SERVER_PORTS: [u16; 3] = [80, 80, 53];
 
 impl Ways {
     pub(crate) fn new(rng: &mut Rng, vpc: usize, subnets: usize, enis: usize) -> Self {
@@ -71,7 +73,7 @@ impl Ways {
             _ if is_ipv6 => (format!("v{vpc}e{eni}/6"), outside.to_owned()),
             _ => (format!("v{vpc}e{eni}"), outside.to_owned()),
         };
-        let (src, dst) = (rng.pick(&PORTS), rng.pick(&PORTS));
+        let (src, dst) = (rng.pick(&PORTS), rng.pick(&SERVER_PORTS));
         let size = if rng.chance(15) { format!(" len {}", rng.below(9000)) } else { String::new() };
         let kind = match rng.below(9) {
             0..4 => format!("tcp {src}:{dst}{}", rng.pick(&[" syn", " syn", " ack", " syn+ack", " rst"])),
