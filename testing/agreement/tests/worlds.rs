@@ -21,8 +21,14 @@ const UNLIMITED: UpcallBudget = UpcallBudget { per_second: 0, burst: u32::MAX };
 const TOLERANCE_NS: u64 = 5_000_000_000;
 const ETHERNET_BYTES: u32 = 14;
 /// Frames from and to the outside come in and go out here; texts of packets give its peer this MAC address.
-const UPLINK: HostSide =
-    HostSide { ifindex: IFINDEXES.start, vlan: 0, output: Output::Peer, mac: Mac([0x12, 0, 0, 0, 0, 1]), mtu: 1500, allowance: 0 };
+const UPLINK: HostSide = HostSide {
+    ifindex: IFINDEXES.start,
+    vlan: 0,
+    output: Output::Peer,
+    mac: Mac([0x12, 0, 0, 0, 0, 1]),
+    mtu: 1500,
+    allowance: 0,
+};
 const UPLINK_OWN: Mac = Mac([0x12, 0, 0, 0, 0, 2]);
 
 /// How ENIs and the outside hang on the host.

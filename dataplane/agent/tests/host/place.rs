@@ -225,6 +225,17 @@ impl Place {
         }
     }
 
+    /// Waits until every instance that is to run has been reported as running, those that ran before and were stopped too.
+    pub fn wait_guests(&mut self) {
+        let instances = self.scenario.world.tables().instances.values();
+        let running = instances.filter(|instance| instance.state == InstanceState::Running);
+        let wanted: Vec<_> = running.map(|instance| (instance.id, instance.boot)).collect();
+        self.outcomes.retain(|key, _| wanted.contains(key));
+        self.wait("the guests to run", |place| {
+            wanted.iter().all(|key| place.outcomes.get(key) == Some(&InstanceOutcome::Running))
+        });
+    }
+
     pub fn outcome(&self, name: &str, boot: u32) -> Option<&InstanceOutcome> {
         self.outcomes.get(&(self.scenario.instance(name), boot))
     }

@@ -62,6 +62,7 @@ impl Site {
 
     /// Waits for the interface of each ENI that has a running guest, and takes hold of it.
     fn plug_wires(&mut self) {
+        self.place.wait_guests();
         let world = &self.place.scenario.world;
         let wanted: Vec<Eni> = running(world).cloned().collect();
         let branches = wanted.iter().flat_map(|eni| world.branches_of_trunk(eni.id));
