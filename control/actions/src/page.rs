@@ -51,12 +51,12 @@ impl Context<'_> {
     ///
     /// # Errors
     /// As [`Context::list`].
-    pub fn list_in_order<'s, T: Tagged, I: FromStr>(
-        &'s self,
+    pub fn list_in_order<T: Tagged, I: FromStr, Items: Iterator<Item = T>>(
+        &self,
         query: Query<'_>,
         table: &'static [Filter<T>],
         key: impl Fn(&T) -> String,
-        items_after: impl FnOnce(Option<I>) -> Box<dyn Iterator<Item = T> + 's>,
+        items_after: impl FnOnce(Option<I>) -> Items,
     ) -> Result<(Vec<T>, Option<String>), ApiError> {
         let size = self.page_size(&query)?;
         let token = query.next_token.as_deref().filter(|token| !token.is_empty());

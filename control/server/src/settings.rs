@@ -21,7 +21,9 @@ pub struct Settings {
 
 /// Whether the host can serve a region that is not there yet; the sentence says why not.
 #[derive(Clone)]
-pub struct RegionGate(Arc<dyn Fn(&Region) -> Result<(), String> + Send + Sync>);
+pub struct RegionGate(Arc<Check>);
+
+type Check = dyn Fn(&Region) -> Result<(), String> + Send + Sync;
 
 impl RegionGate {
     pub fn new(check: impl Fn(&Region) -> Result<(), String> + Send + Sync + 'static) -> Self {

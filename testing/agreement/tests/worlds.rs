@@ -239,7 +239,7 @@ fn answer_from_outside(path: &Path) -> Option<String> {
 }
 
 fn random_world(seed: u64) -> RandomWorld {
-    if seed % 2 == 0 { RandomWorld::new(seed) } else { RandomWorld::with_ways(seed) }
+    if seed.is_multiple_of(2) { RandomWorld::new(seed) } else { RandomWorld::with_ways(seed) }
 }
 
 fn try_world(seed: u64, pair: Pair) -> (Pair, BTreeMap<&'static str, usize>) {

@@ -159,7 +159,8 @@ pub(super) fn by_service(net: &mut Net, subnets: &[String], call: Call, (a, b, n
         Call::Manage => manage(net, subnets, a),
         Call::Release => {
             if let Some(eni) = managed_eni(net) {
-                net.lab.by_service(|ctx| managed::release(ctx, eni.id)).expect("it is there");
+                let changes = managed::released(&net.lab.world, eni.id);
+                net.lab.apply(changes);
             }
         }
         Call::ManageAddresses => {
