@@ -116,7 +116,13 @@ impl RandomWorld {
             };
             let outside = self.vpcs.iter().filter_map(|shape| shape.ways.as_ref()).nth(rng.below(self.vpcs.len()));
             match outside.filter(|_| rng.chance(35)) {
-                Some(ways) => texts.push(ways.packet(rng)),
+                Some(ways) => {
+                    let text = ways.packet(rng);
+                    // Several to one server, as clients behind a gateway are.
+                    let again = crate::random_ways::from_another_port(&text).filter(|_| rng.chance(30));
+                    texts.push(text);
+                    texts.extend(again);
+                }
                 None => texts.push(talk.text(rng)),
             }
             talks.push(talk);

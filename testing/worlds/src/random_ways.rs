@@ -171,3 +171,11 @@ impl Ways {
         format!("rtb v{vpc}edge v{vpc} edge v{vpc}i route 10.0.{subnet}.0/24 via eni v{vpc}e{eni}")
     }
 }
+
+/// The same packet from another source port, if it has ports.
+pub(crate) fn from_another_port(text: &str) -> Option<String> {
+    let protocol = [" tcp ", " udp "].into_iter().find(|protocol| text.contains(*protocol))?;
+    let (ends, rest) = text.split_once(protocol)?;
+    let (_, rest) = rest.split_once(':').filter(|_| !ends.contains(" about"))?;
+    Some(format!("{ends}{protocol}5001:{rest}"))
+}
