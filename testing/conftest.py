@@ -268,7 +268,7 @@ def free_port():
 
 @pytest.fixture(scope="session")
 def groundplane(tmp_path_factory):
-    running = Groundplane(tmp_path_factory.mktemp("gp"), free_port(), uplink=["--byoip-pool", f"{REGION}=198.19.0.0/28"]).up()
+    running = Groundplane(tmp_path_factory.mktemp("gp"), free_port(), uplink=["--byoip-pool", f"{REGION}=198.19.255.0/28"]).up()
     yield running
     running.down()
 

@@ -55,10 +55,10 @@ def test_an_elastic_address_lives_as_on_aws(account, network):
 def test_addresses_come_from_a_pool_that_is_asked_for(account):
     [pool] = account.ec2.describe_public_ipv4_pools()["PublicIpv4Pools"]
     [block] = pool["PoolAddressRanges"]
-    assert (block["FirstAddress"], block["LastAddress"], pool["TotalAddressCount"]) == ("198.19.0.0", "198.19.0.15", 16)
+    assert (block["FirstAddress"], block["LastAddress"], pool["TotalAddressCount"]) == ("198.19.255.0", "198.19.255.15", 16)
     any_of_it = account.ec2.allocate_address(PublicIpv4Pool=pool["PoolId"])
-    assert any_of_it["PublicIpv4Pool"] == pool["PoolId"] and any_of_it["PublicIp"].startswith("198.19.0.")
-    wanted = "198.19.0.15" if any_of_it["PublicIp"] != "198.19.0.15" else "198.19.0.14"
+    assert any_of_it["PublicIpv4Pool"] == pool["PoolId"] and any_of_it["PublicIp"].startswith("198.19.255.")
+    wanted = "198.19.255.15" if any_of_it["PublicIp"] != "198.19.255.15" else "198.19.255.14"
     assert account.ec2.allocate_address(Address=wanted)["PublicIpv4Pool"] == pool["PoolId"]
     left = account.ec2.describe_public_ipv4_pools(PoolIds=[pool["PoolId"]])["PublicIpv4Pools"][0]["TotalAvailableAddressCount"]
     assert left <= 14

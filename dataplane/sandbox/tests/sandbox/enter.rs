@@ -112,7 +112,9 @@ fn a_terminal_is_the_guests_own_with_size_and_signals() {
     screen.wait_for("33 101");
     screen.wait_for("/dev/pts/0");
     screen.wait_for("sum=42");
-    screen.type_in("trap 'echo inter''rupted' INT; sleep 100; echo after\n");
+    screen.type_in("trap 'echo inter''rupted' INT; echo slee''ping; sleep 100; echo after\n");
+    // An interrupt before the line is read would throw the line away.
+    screen.wait_for("sleeping");
     std::thread::sleep(Duration::from_millis(200));
     screen.type_in("\x03");
     screen.wait_for("interrupted");

@@ -23,8 +23,11 @@ rule() {
 
 has() { ip addr show dev "$interface" | grep -q " $1 "; }
 
+# Routes are refused by a link that is down.
+is_up() { flags=$(cat "/sys/class/net/$interface/flags" 2>/dev/null) && [ $(($flags & 1)) = 1 ]; }
+
 tries=0
-while [ ! -e "/sys/class/net/$interface" ] && [ $tries -lt 100 ]; do
+while ! is_up && [ $tries -lt 100 ]; do
     usleep 100000
     tries=$((tries + 1))
 done
