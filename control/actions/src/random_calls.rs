@@ -203,7 +203,7 @@ fn check(world: &World) {
         assert!(subnet.blocks().any(|block| block.contains(&reservation.cidr)), "{reservation:?}");
     }
     for table in tables.route_tables.values() {
-        let routes = world.routes(table);
+        let routes: Vec<_> = world.routes(table).collect();
         for (i, route) in routes.iter().enumerate() {
             assert!(
                 routes[..i].iter().all(|other| other.destination != route.destination),

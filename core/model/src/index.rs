@@ -3,12 +3,17 @@
 //! An entity is taken out by what it held when it was put in. What another entity has taken over meanwhile, within the
 //! same transaction, stays with that one.
 
+use crate::block_set::BlockSet;
 use crate::entity::*;
 use crate::record::Record;
+use crate::rule_index::RuleIndex;
 use crate::*;
 use imbl::{OrdMap, OrdSet};
 use ipnet::{IpNet, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+mod group;
 
 /// What follows from the tables.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +34,8 @@ pub(crate) struct Index {
     pub groups_of_vpc: OrdMap<VpcId, OrdSet<SecurityGroupId>>,
     pub route_table_of_subnet: OrdMap<SubnetId, RouteTableId>,
     pub group_of_rule: OrdMap<SecurityGroupRuleId, SecurityGroupId>,
+    pub rules_of_group: OrdMap<SecurityGroupId, Arc<RuleIndex>>,
+    pub blocks_of_list: OrdMap<PrefixListId, Arc<BlockSet>>,
     /// Groups whose rules name the key as their peer.
     pub groups_naming_group: OrdMap<SecurityGroupId, OrdSet<SecurityGroupId>>,
     pub groups_of_owner: OrdMap<AccountId, OrdSet<SecurityGroupId>>,
@@ -104,6 +111,10 @@ impl Index {
             Record::Subnet(subnet) => link(&mut self.subnets_of_vpc, subnet.vpc, subnet.id),
             Record::RouteTable(table) => self.insert_route_table(table),
             Record::SecurityGroup(group) => self.insert_group(group),
+            Record::PrefixList(list) => {
+                let blocks = list.entries().iter().map(|entry| entry.block);
+                self.blocks_of_list.insert(list.id, Arc::new(blocks.collect()));
+            }
             Record::InternetGateway(gateway) => {
                 if let Some(vpc) = gateway.attached_to {
                     self.gateway_of_vpc.insert(vpc, gateway.id);
@@ -140,8 +151,18 @@ impl Index {
             | Record::NetworkAcl(_)
             | Record::DhcpOptions(_)
             | Record::Instance(_)
-            | Record::KeyPair(_)
-            | Record::PrefixList(_) => {}
+            | Record::KeyPair(_) => {}
+        }
+    }
+
+    /// Takes `old` out and puts `new` of the same key in.
+    pub fn replace(&mut self, old: &Record, new: &Record) {
+        match (old, new) {
+            (Record::SecurityGroup(old), Record::SecurityGroup(new)) => self.replace_group(old, new),
+            _ => {
+                self.remove(old);
+                self.insert(new);
+            }
         }
     }
 
@@ -156,6 +177,9 @@ impl Index {
             Record::Subnet(subnet) => unlink(&mut self.subnets_of_vpc, &subnet.vpc, &subnet.id),
             Record::RouteTable(table) => self.remove_route_table(table),
             Record::SecurityGroup(group) => self.remove_group(group),
+            Record::PrefixList(list) => {
+                self.blocks_of_list.remove(&list.id);
+            }
             Record::InternetGateway(gateway) => {
                 if let Some(vpc) = gateway.attached_to {
                     forget(&mut self.gateway_of_vpc, &vpc, &gateway.id);
@@ -190,8 +214,7 @@ impl Index {
             | Record::NetworkAcl(_)
             | Record::DhcpOptions(_)
             | Record::Instance(_)
-            | Record::KeyPair(_)
-            | Record::PrefixList(_) => {}
+            | Record::KeyPair(_) => {}
         }
     }
 
@@ -222,32 +245,6 @@ impl Index {
         }
         for list in lists_of_table(table) {
             unlink(&mut self.tables_naming_list, &list, &table.id);
-        }
-    }
-
-    fn insert_group(&mut self, group: &SecurityGroup) {
-        link(&mut self.groups_of_vpc, group.vpc, group.id);
-        link(&mut self.groups_of_owner, group.owner, group.id);
-        for rule in group.rules.values() {
-            self.group_of_rule.insert(rule.id, group.id);
-            match rule.peer {
-                RulePeer::Group { group: peer, .. } => link(&mut self.groups_naming_group, peer, group.id),
-                RulePeer::PrefixList(list) => link(&mut self.groups_naming_list, list, group.id),
-                RulePeer::Ipv4(_) | RulePeer::Ipv6(_) => {}
-            }
-        }
-    }
-
-    fn remove_group(&mut self, group: &SecurityGroup) {
-        unlink(&mut self.groups_of_vpc, &group.vpc, &group.id);
-        unlink(&mut self.groups_of_owner, &group.owner, &group.id);
-        for rule in group.rules.values() {
-            self.group_of_rule.remove(&rule.id);
-            match rule.peer {
-                RulePeer::Group { group: peer, .. } => unlink(&mut self.groups_naming_group, &peer, &group.id),
-                RulePeer::PrefixList(list) => unlink(&mut self.groups_naming_list, &list, &group.id),
-                RulePeer::Ipv4(_) | RulePeer::Ipv6(_) => {}
-            }
         }
     }
 

@@ -7,18 +7,24 @@
 //! Pure values: no I/O, no clock, no randomness. The planner, the trace and the store all speak these types.
 
 mod address;
+mod block_set;
 pub mod entity;
 mod id;
 mod index;
 mod place;
 mod public_pool;
 mod record;
+mod rule_index;
+mod traffic_cell;
 mod world;
 
 pub use address::{Mac, ParseMacError, host_net, nth_v4, nth_v6, overlaps};
+pub use block_set::BlockSet;
 pub use entity::*;
 pub use id::*;
 pub use place::*;
 pub use public_pool::{ByoipPool, PublicPools};
 pub use record::{Change, Generation, Record, RecordKey, Table, Tables, Transaction};
+pub use rule_index::{RuleCells, RuleIndex};
+pub use traffic_cell::{TrafficCell, TrafficCells};
 pub use world::{ENI_IPV4_PREFIX_LEN, ENI_IPV6_PREFIX_LEN, World};

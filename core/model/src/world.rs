@@ -33,12 +33,10 @@ impl World {
     /// Applies one change and keeps the indexes in step.
     pub fn apply(&mut self, change: Change) {
         match change {
-            Change::Put(record) => {
-                if let Some(old) = self.tables.put(record.clone()) {
-                    self.index.remove(&old);
-                }
-                self.index.insert(&record);
-            }
+            Change::Put(record) => match self.tables.put(record.clone()) {
+                Some(old) => self.index.replace(&old, &record),
+                None => self.index.insert(&record),
+            },
             Change::Delete(key) => {
                 if let Some(old) = self.tables.remove(&key) {
                     self.index.remove(&old);
@@ -155,6 +153,14 @@ impl World {
     pub fn group_of_rule(&self, id: SecurityGroupRuleId) -> Option<&Arc<SecurityGroup>> {
         self.index.group_of_rule.get(&id).and_then(|group| self.security_group(*group))
     }
+    /// A group's rules by what they are about.
+    pub fn rules_of_group(&self, id: SecurityGroupId) -> Option<&RuleIndex> {
+        self.index.rules_of_group.get(&id).map(|index| &**index)
+    }
+    /// The blocks of a prefix list that act.
+    pub fn blocks_of_list(&self, id: PrefixListId) -> Option<&BlockSet> {
+        self.index.blocks_of_list.get(&id).map(|blocks| &**blocks)
+    }
     /// Groups with a rule whose peer is `id` (the group itself included).
     pub fn groups_naming(&self, id: SecurityGroupId) -> impl Iterator<Item = SecurityGroupId> + '_ {
         self.index.groups_naming_group.get(&id).into_iter().flatten().copied()
@@ -169,15 +175,15 @@ impl World {
 
     /// A table's routes as they act: one local route per block of the VPC that no static one replaces, then the static
     /// ones.
-    pub fn routes(&self, table: &RouteTable) -> Vec<Route> {
-        let blocks = self.vpc(table.vpc).map(|vpc| vpc.blocks().collect::<Vec<_>>()).unwrap_or_default();
-        let local = blocks.into_iter().map(|block| Route {
+    pub fn routes<'w>(&'w self, table: &'w RouteTable) -> impl Iterator<Item = Route> + 'w {
+        let blocks = self.vpc(table.vpc).into_iter().flat_map(|vpc| vpc.blocks());
+        let local = blocks.map(|block| Route {
             destination: block.into(),
             target: RouteTarget::Local,
             origin: RouteOrigin::CreateRouteTable,
         });
         let local = local.filter(|local| table.routes.iter().all(|route| route.destination != local.destination));
-        local.chain(table.routes.iter().cloned()).collect()
+        local.chain(table.routes.iter().cloned())
     }
 
     /// The table that routes what comes in by an internet gateway, if one is associated with it.

@@ -33,6 +33,20 @@ fn world(enis: usize, rules: usize) -> Scenario {
     text.parse().expect("the bench's own world")
 }
 
+/// Two ENIs; the receiver is in as many groups as AWS grants, with as many rules.
+fn five_groups(rule: impl Fn(usize) -> String) -> Scenario {
+    let mut text = "vpc a 10.0.0.0/16; subnet a1 a 10.0.0.0/20; subnet a2 a 10.0.16.0/20; sg client a\n".to_owned();
+    for group in 0..5 {
+        text += &format!("sg web{group} a");
+        (0..1000).for_each(|n| text += &rule(n));
+        text += "\n";
+    }
+    text += "sg web4 a in tcp 80 from client";
+    (0..999).for_each(|n| text += &rule(n));
+    text += "\neni e0 a1 10.0.0.10 sg client\neni e1 a2 10.0.16.10 sg web0,web1,web2,web3,web4\n";
+    text.parse().expect("the bench's own world")
+}
+
 fn bench(name: &str, scenario: &Scenario, connections: &dyn Connections, text: &str) {
     let Sent { ingress, packet } = scenario.packet(text).expect("the bench's own packet");
     measure(name, || {
@@ -47,6 +61,23 @@ fn main() {
     bench("across subnets, 2000 ENIs, 61 rules, new", &large, &NoConnections, "e0 > e1 tcp 4000:80 syn");
     bench("inside a subnet, 2000 ENIs, dropped by groups", &large, &NoConnections, "e0 > e2 tcp 4000:80 syn");
     bench("spoofed source", &large, &NoConnections, "e0[10.0.9.9] > e2 tcp 4000:80 syn");
+    for rules in [10, 100, 1000, 10_000] {
+        let name = format!("across subnets, 20 ENIs, {rules} rules, new");
+        bench(&name, &world(20, rules), &NoConnections, "e0 > e1 tcp 4000:80 syn");
+    }
+    type Rule = fn(usize) -> String;
+    let shapes: [(&str, Rule); 4] = [
+        ("1000 blocks at one port", |n| format!(" in tcp 22 from 10.{}.{}.0/24", n / 250, n % 250)),
+        ("1000 ports of one block", |n| format!(" in tcp {} from 10.0.0.0/16", 10_000 + n)),
+        ("1000 overlapping ranges and blocks", |n| {
+            format!(" in tcp {}-{} from 10.0.0.0/{}", 81 + n, 20_000 + 7 * n, 8 + n % 25)
+        }),
+        ("1000 rules from groups", |n| format!(" in tcp {} from g{n}", 10_000 + n)),
+    ];
+    for (name, rule) in shapes {
+        let name = format!("5 groups of {name}, new");
+        bench(&name, &five_groups(rule), &NoConnections, "e0 > e1 tcp 4000:80 syn");
+    }
     let mut opened = large.clone();
     opened.send("e0 > e1 tcp 4000:80 syn").expect("decidable");
     bench("across subnets, 2000 ENIs, tracked", &opened, &opened.connections, "e0 > e1 tcp 4000:80 ack");

@@ -89,8 +89,14 @@ impl<'a> Journey<'a> {
     fetches! {
         vpc: Vpc(VpcId) -> Vpc;
         subnet: Subnet(SubnetId) -> Subnet;
-        security_group: SecurityGroup(SecurityGroupId) -> SecurityGroup;
         network_acl: NetworkAcl(NetworkAclId) -> NetworkAcl;
+    }
+
+    /// A group's rules for one direction, noted as read.
+    pub(crate) fn rules(&mut self, id: SecurityGroupId, direction: Direction) -> Result<&'a RuleCells, TraceError> {
+        let read = Read::SecurityGroup(id);
+        self.read(read);
+        self.world.rules_of_group(id).map(|index| index.rules(direction)).ok_or(TraceError::Dangling(read))
     }
 
     /// The packet's tuple as it is now.

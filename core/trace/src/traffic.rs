@@ -1,6 +1,6 @@
 //! Does a packet belong to the traffic that a rule or a list entry is about?
 
-use gp_model::{PortRange, TrafficMatch};
+use gp_model::{TrafficCell, TrafficCells, TrafficMatch};
 use gp_wire::{FiveTuple, protocol};
 
 /// Does `traffic` cover a packet with this tuple? Ports are the packet's destination port in both directions
@@ -25,13 +25,71 @@ fn covers_icmp(icmp_type: Option<u8>, code: Option<u8>, tuple: &FiveTuple) -> bo
     icmp_type.is_none_or(|wanted| wanted == packet_type) && code.is_none_or(|wanted| wanted == packet_code)
 }
 
-/// Does `traffic` cover every port of the tuple's protocol?
-pub(crate) fn covers_all_ports(traffic: TrafficMatch, tuple: &FiveTuple) -> bool {
-    match traffic {
-        TrafficMatch::All => true,
-        TrafficMatch::Tcp(ports) => tuple.protocol == protocol::TCP && ports == PortRange::ALL,
-        TrafficMatch::Udp(ports) => tuple.protocol == protocol::UDP && ports == PortRange::ALL,
-        TrafficMatch::Icmp { .. } | TrafficMatch::Icmpv6 { .. } => false,
-        TrafficMatch::Protocol(number) => tuple.protocol == number,
+/// The cells that a packet with this tuple lies in: traffic [`covers`] the packet if one of its cells is among them.
+pub(crate) fn cells_around(tuple: &FiveTuple) -> TrafficCells {
+    let either = either_port(tuple);
+    let [icmp_type, code] = tuple.dst_port.to_be_bytes();
+    match tuple.protocol {
+        protocol::TCP => either.chain(TrafficCell::around_tcp(tuple.dst_port)).collect(),
+        protocol::UDP => either.chain(TrafficCell::around_udp(tuple.dst_port)).collect(),
+        protocol::ICMP => either.chain(TrafficCell::around_icmp(icmp_type, code)).collect(),
+        protocol::ICMPV6 => either.chain(TrafficCell::around_icmpv6(icmp_type, code)).collect(),
+        _ => either.collect(),
+    }
+}
+
+/// The cells of traffic that covers every port of the tuple's protocol.
+pub(crate) fn cells_of_all_ports(tuple: &FiveTuple) -> TrafficCells {
+    let all_ports = match tuple.protocol {
+        protocol::TCP => Some(TrafficCell::ALL_TCP),
+        protocol::UDP => Some(TrafficCell::ALL_UDP),
+        _ => None,
+    };
+    either_port(tuple).chain(all_ports).collect()
+}
+
+fn either_port(tuple: &FiveTuple) -> impl Iterator<Item = TrafficCell> {
+    [TrafficCell::ALL, TrafficCell::protocol(tuple.protocol)].into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gp_model::PortRange;
+
+    const PROTOCOLS: [u8; 6] = [protocol::TCP, protocol::UDP, protocol::ICMP, protocol::ICMPV6, 0, 47];
+    const NUMBERS: [u16; 10] = [0, 1, 3, 0x0300, 0x0301, 0x0800, 443, 1024, 49152, 65535];
+
+    fn traffics() -> Vec<TrafficMatch> {
+        let mut all = vec![TrafficMatch::All];
+        all.extend(PROTOCOLS.map(TrafficMatch::Protocol));
+        for from in NUMBERS {
+            for to in NUMBERS {
+                let ports = PortRange { from, to };
+                all.extend([TrafficMatch::Tcp(ports), TrafficMatch::Udp(ports)]);
+            }
+            let [icmp_type, code] = from.to_be_bytes();
+            for icmp_type in [None, Some(icmp_type)] {
+                for code in [None, Some(code)] {
+                    all.extend([TrafficMatch::Icmp { icmp_type, code }, TrafficMatch::Icmpv6 { icmp_type, code }]);
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn traffic_covers_a_packet_exactly_if_they_share_a_cell() {
+        for traffic in traffics() {
+            let own = traffic.cells();
+            for protocol in PROTOCOLS {
+                for dst_port in NUMBERS {
+                    let any = std::net::Ipv4Addr::UNSPECIFIED.into();
+                    let tuple = FiveTuple { protocol, src: any, dst: any, src_port: 443, dst_port };
+                    let shares = cells_around(&tuple).iter().any(|cell| own.contains(&cell));
+                    assert_eq!(shares, covers(traffic, &tuple), "{traffic:?} and {tuple:?}");
+                }
+            }
+        }
     }
 }

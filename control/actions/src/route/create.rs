@@ -21,7 +21,7 @@ pub(crate) fn create(
     let table = ctx.route_table(request.route_table_id.as_deref().unwrap_or_default())?;
     let destination = destination::parse(ctx, &destination::given!(request))?;
     let target = target::find(ctx, &table, &given!(request))?;
-    if let Some(existing) = ctx.world().routes(&table).iter().find(|route| route.destination == destination) {
+    if let Some(existing) = ctx.world().routes(&table).find(|route| route.destination == destination) {
         if existing.target == target {
             return done;
         }

@@ -61,7 +61,7 @@ pub(super) fn shape(ctx: &Context<'_>, table: &RouteTable) -> shapes::RouteTable
         associations: associations.collect(),
         propagating_vgws: Vec::new(),
         route_table_id: Some(table.id.to_string()),
-        routes: ctx.world().routes(table).iter().map(|route| route_shape(ctx, table, route)).collect(),
+        routes: ctx.world().routes(table).map(|route| route_shape(ctx, table, &route)).collect(),
         tags: tag_list(&table.tags),
         vpc_id: Some(table.vpc.to_string()),
         owner_id: Some(table.owner.to_string()),

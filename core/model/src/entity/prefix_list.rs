@@ -52,8 +52,4 @@ impl PrefixList {
     pub fn current_version(&self) -> u64 {
         self.versions.last().map_or(0, |version| version.version)
     }
-
-    pub fn contains(&self, address: std::net::IpAddr) -> bool {
-        self.entries().iter().any(|entry| entry.block.contains(&address))
-    }
 }

@@ -33,7 +33,7 @@ pub(crate) fn find(journey: &mut Journey<'_>, subnet: &Subnet, address: IpAddr) 
 pub(crate) fn find_in(journey: &mut Journey<'_>, table: &RouteTable, address: IpAddr) -> Found {
     journey.read(Read::RouteTable(table.id));
     let routes = journey.world.routes(table);
-    Found { table: table.id, best: longest_match(journey, &routes, address) }
+    Found { table: table.id, best: longest_match(journey, routes, address) }
 }
 
 pub(crate) fn check(journey: &mut Journey<'_>, found: &Found) -> Result<RouteTarget, Stop> {
@@ -55,7 +55,11 @@ pub(crate) fn check(journey: &mut Journey<'_>, found: &Found) -> Result<RouteTar
 
 /// The block that matches best, with its route's target. Of equal blocks the first wins, and a block that a route names
 /// itself before one of a prefix list; local routes come before static ones.
-fn longest_match(journey: &mut Journey<'_>, routes: &[Route], address: IpAddr) -> Option<(IpNet, RouteTarget)> {
+fn longest_match(
+    journey: &mut Journey<'_>,
+    routes: impl Iterator<Item = Route>,
+    address: IpAddr,
+) -> Option<(IpNet, RouteTarget)> {
     let mut best: Option<((u8, bool), IpNet, RouteTarget)> = None;
     for route in routes {
         let (block, is_own) = match route.destination {
@@ -73,6 +77,5 @@ fn longest_match(journey: &mut Journey<'_>, routes: &[Route], address: IpAddr) -
 
 fn longest_of_list(journey: &mut Journey<'_>, list: PrefixListId, address: IpAddr) -> Option<IpNet> {
     journey.read(Read::PrefixList(list));
-    let entries = journey.world.prefix_list(list)?.entries();
-    entries.iter().map(|entry| entry.block).filter(|block| block.contains(&address)).max_by_key(IpNet::prefix_len)
+    journey.world.blocks_of_list(list)?.longest_match(address)
 }

@@ -1,15 +1,19 @@
 //! Security groups: allow-only, OR-ed over all groups of an ENI, stateful by the ENI's connections.
 //!
+//! The rules are asked by what they are about (`gp_model::RuleIndex`), so their number does not count. The one that is named
+//! is the first in order of the ENI's groups and then of ids.
+//!
 //! Source: VPC user guide, "Security groups"; EC2 user guide, "Security group connection tracking".
 
 use crate::journey::{Journey, Stop};
-use crate::traffic::{covers, covers_all_ports};
+use crate::traffic::{cells_around, cells_of_all_ports};
 use crate::{
     Connection, Detail, DropReason, Effect, Ingress, MissingPermission, Resource, Stage, StepAction, Tracker,
     neighborhood,
 };
-use gp_model::{Direction, Eni, RulePeer, SecurityGroup, SecurityGroupRule, Subnet, TrafficMatch};
+use gp_model::{Direction, Eni, RuleCells, RulePeer, SecurityGroupId, SecurityGroupRuleId, Subnet, TrafficCells};
 use gp_wire::{FiveTuple, protocol};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::IpAddr;
 
 /// Asks the groups of `eni` about a packet that leaves it (egress) or arrives at it (ingress). A packet that a rule lets
@@ -34,7 +38,7 @@ pub(crate) fn check(journey: &mut Journey<'_>, eni: &Eni, subnet: &Subnet, direc
         (false, Direction::Egress) => journey.leave_untracked(effect),
         (false, Direction::Ingress) => {}
     }
-    let resource = Resource::SecurityGroupRule { id: rule.id, group: group.id };
+    let resource = Resource::SecurityGroupRule { id: rule, group };
     journey.step(stage, StepAction::Pass, Some(resource), Detail::RuleAllows { tracked });
     Ok(())
 }
@@ -93,28 +97,63 @@ impl<'j, 'a, 'e> Question<'j, 'a, 'e> {
     }
 
     /// The first rule that allows the packet, in order of the ENI's groups.
-    fn find_rule(&mut self) -> Result<Option<(&'a SecurityGroup, &'a SecurityGroupRule)>, Stop> {
-        for id in &self.eni.groups {
-            let group = self.journey.security_group(*id)?;
-            for rule in group.rules(self.direction) {
-                if covers(rule.traffic, &self.tuple) && self.is_peer(rule.peer) {
-                    return Ok(Some((group, rule)));
-                }
+    fn find_rule(&mut self) -> Result<Option<(SecurityGroupId, SecurityGroupRuleId)>, Stop> {
+        let traffic = cells_around(&self.tuple);
+        for group in &self.eni.groups {
+            let rules = self.journey.rules(*group, self.direction)?;
+            if let Some(rule) = self.first_rule(*group, rules, &rules.narrow(&traffic)) {
+                return Ok(Some((*group, rule)));
             }
         }
         Ok(None)
     }
 
-    fn is_peer(&mut self, peer: RulePeer) -> bool {
-        match peer {
-            RulePeer::Ipv4(block) => matches!(self.peer, IpAddr::V4(a) if block.contains(&a)),
-            RulePeer::Ipv6(block) => matches!(self.peer, IpAddr::V6(a) if block.contains(&a)),
-            RulePeer::PrefixList(list) => {
-                self.journey.read(crate::Read::PrefixList(list));
-                self.journey.world.prefix_list(list).is_some_and(|list| list.contains(self.peer))
+    /// The first of a group's rules that allows the packet. Blocks say so by themselves; who holds an address, and what
+    /// a list has in it, is asked only where a rule before them wants to know: the answer depends on it then.
+    fn first_rule(
+        &mut self,
+        group: SecurityGroupId,
+        rules: &RuleCells,
+        traffic: &TrafficCells,
+    ) -> Option<SecurityGroupRuleId> {
+        let mut first = rules.first_around(self.peer, traffic);
+        let mut naming_group = rules.first_of_any_group(traffic);
+        for rule in rules.naming_lists(traffic) {
+            let earlier = naming_group.take_if(|naming| *naming < rule);
+            first = self.first_with_groups(rules, traffic, earlier, first);
+            if first.is_some_and(|first| first < rule) {
+                return first;
             }
-            RulePeer::Group { group, .. } => self.peer_eni().is_some_and(|eni| eni.groups.contains(&group)),
+            if self.is_in_list(group, rule) {
+                return Some(rule);
+            }
         }
+        self.first_with_groups(rules, traffic, naming_group, first)
+    }
+
+    /// Lets the rules that name groups have their say, if the first of them comes before the `first` known so far.
+    fn first_with_groups(
+        &mut self,
+        rules: &RuleCells,
+        traffic: &TrafficCells,
+        naming_group: Option<SecurityGroupRuleId>,
+        first: Option<SecurityGroupRuleId>,
+    ) -> Option<SecurityGroupRuleId> {
+        let Some(naming_group) = naming_group else { return first };
+        if first.is_some_and(|first| first < naming_group) {
+            return first;
+        }
+        let by_group = self.peer_eni().and_then(|eni| rules.first_of_groups(&eni.groups, traffic));
+        [first, by_group].into_iter().flatten().min()
+    }
+
+    /// Is the packet's other end in the prefix list that the rule names?
+    fn is_in_list(&mut self, group: SecurityGroupId, rule: SecurityGroupRuleId) -> bool {
+        let world = self.journey.world;
+        let rule = world.security_group(group).and_then(|group| group.rules.get(&rule));
+        let Some(RulePeer::PrefixList(list)) = rule.map(|rule| rule.peer) else { return false };
+        self.journey.read(crate::Read::PrefixList(list));
+        world.blocks_of_list(list).is_some_and(|blocks| blocks.contains(self.peer))
     }
 
     /// The ENI of the same VPC that holds the other end's private address. Of what comes in it must be the ENI that sent
@@ -140,27 +179,23 @@ impl<'j, 'a, 'e> Question<'j, 'a, 'e> {
         if !matches!(self.tuple.protocol, protocol::TCP | protocol::UDP) {
             return Ok(false);
         }
-        let (tuple, answer) = (self.tuple, self.tuple.reversed());
         let (here, there) = (self.direction, opposite(self.direction));
-        let asks = self.any_rule_for_anybody(here, |traffic| covers(traffic, &tuple))?
-            && self.any_rule_for_anybody(there, |traffic| covers_all_ports(traffic, &tuple))?;
+        let all_ports = cells_of_all_ports(&self.tuple);
+        let asks =
+            self.is_open_to_anybody(here, &cells_around(&self.tuple))? && self.is_open_to_anybody(there, &all_ports)?;
         if asks {
             return Ok(true);
         }
-        let answers = self.any_rule_for_anybody(here, |traffic| covers_all_ports(traffic, &tuple))?
-            && self.any_rule_for_anybody(there, |traffic| covers(traffic, &answer))?;
+        let answers = self.is_open_to_anybody(here, &all_ports)?
+            && self.is_open_to_anybody(there, &cells_around(&self.tuple.reversed()))?;
         Ok(answers)
     }
 
-    /// Is there a rule from or to the whole address family whose traffic is `wanted`?
-    fn any_rule_for_anybody(
-        &mut self,
-        direction: Direction,
-        wanted: impl Fn(TrafficMatch) -> bool,
-    ) -> Result<bool, Stop> {
-        for id in &self.eni.groups {
-            let group = self.journey.security_group(*id)?;
-            if group.rules(direction).any(|rule| wanted(rule.traffic) && is_anybody(rule.peer, self.peer)) {
+    /// Is there a rule from or to the whole address family that is about one of these cells?
+    fn is_open_to_anybody(&mut self, direction: Direction, traffic: &TrafficCells) -> Result<bool, Stop> {
+        for group in &self.eni.groups {
+            let rules = self.journey.rules(*group, direction)?;
+            if rules.first_of_block(anybody(self.peer), &rules.narrow(traffic)).is_some() {
                 return Ok(true);
             }
         }
@@ -183,10 +218,10 @@ impl<'j, 'a, 'e> Question<'j, 'a, 'e> {
     }
 }
 
-fn is_anybody(peer: RulePeer, address: IpAddr) -> bool {
-    match (peer, address) {
-        (RulePeer::Ipv4(block), IpAddr::V4(_)) => block.prefix_len() == 0,
-        (RulePeer::Ipv6(block), IpAddr::V6(_)) => block.prefix_len() == 0,
-        _ => false,
+/// Everybody in the address family.
+fn anybody(address: IpAddr) -> IpNet {
+    match address {
+        IpAddr::V4(_) => Ipv4Net::default().into(),
+        IpAddr::V6(_) => Ipv6Net::default().into(),
     }
 }
