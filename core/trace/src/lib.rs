@@ -12,6 +12,7 @@
 
 mod arrive;
 pub mod connection;
+mod decisive;
 mod depart;
 mod detail;
 mod drop_reason;
@@ -30,6 +31,7 @@ pub use connection::{
     Activity, Connection, Connections, DirectionActivity, NoConnections, Tracker, idle_timeout_secs,
     nat_idle_timeout_secs,
 };
+pub use decisive::decisive;
 pub use detail::Detail;
 pub use drop_reason::DropReason;
 pub use nat_ports::{FIRST_NAT_PORT, NatPorts};

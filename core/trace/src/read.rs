@@ -3,6 +3,7 @@
 //! The promise that caches rest on: if a change makes [`crate::trace`] answer otherwise, then one of the reads of the
 //! old answer is in [`Read::from_change`] of it.
 
+use crate::decisive::decisive;
 use gp_model::*;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr};
@@ -46,13 +47,15 @@ pub(crate) fn prefix_around(address: IpAddr) -> IpNet {
 }
 
 impl Read {
-    /// Which reads the change of one record from `old` to `new` touches; `None` stands for its absence.
-    pub fn from_change(old: Option<&Record>, new: Option<&Record>) -> Vec<Read> {
+    /// Which reads the change of one record from `old` to `new` touches; `None` stands for its absence. None if it changes
+    /// nothing that a stage reads.
+    pub fn from_change(old: Option<Record>, new: Option<Record>) -> Vec<Read> {
+        let (old, new) = (old.map(decisive), new.map(decisive));
         if old == new {
             return Vec::new();
         }
         let mut reads = Vec::new();
-        for record in [old, new].into_iter().flatten() {
+        for record in [old, new].iter().flatten() {
             record_reads(record, &mut reads);
         }
         reads.sort_unstable();

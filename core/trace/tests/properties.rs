@@ -1,8 +1,8 @@
 //! What must hold in every world, for every packet and after every change; tried on random ones. A failure prints the
 //! world, the packet and the change as text.
 
-use gp_model::Timestamp;
-use gp_trace::{Component, DropReason, Effect, Ingress, Path, Read, TraceError, Verdict, trace};
+use gp_model::{Change, Timestamp};
+use gp_trace::{Component, DropReason, Effect, Ingress, Path, Read, TraceError, Verdict, decisive, trace};
 use gp_wire::{FiveTuple, Packet, build, parse};
 use gp_worlds::random::RandomWorld;
 use gp_worlds::{Rng, Scenario};
@@ -66,7 +66,7 @@ fn a_change_that_alters_an_answer_touches_one_of_its_reads() {
             let statement = world.change(rng);
             let changes = changed.apply(&statement).unwrap();
             let invalidated: BTreeSet<Read> =
-                changes.iter().flat_map(|c| Read::from_change(c.old.as_ref(), c.new.as_ref())).collect();
+                changes.iter().flat_map(|c| Read::from_change(c.old.clone(), c.new.clone())).collect();
             let after = retrace(&changed, sent.ingress, &sent.packet);
             let is_touched = path.reads().iter().any(|read| invalidated.contains(read));
             touched += usize::from(is_touched);
@@ -85,6 +85,20 @@ fn a_change_that_alters_an_answer_touches_one_of_its_reads() {
     // Neither always nor never: otherwise this would prove nothing.
     let all = SEEDS as usize * PACKETS * CHANGES;
     assert!(altered > all / 50 && touched < all * 2 / 3, "{altered} altered, {touched} touched of {all}");
+}
+
+#[test]
+fn no_answer_rests_on_what_is_not_decisive() {
+    for_each_packet(|world, scenario, text, path, _| {
+        let mut blank = scenario.clone();
+        for record in scenario.world.tables().records() {
+            blank.world.apply(Change::Put(decisive(record)));
+        }
+        let sent = scenario.packet(text).unwrap();
+        let after = retrace(&blank, sent.ingress, &sent.packet);
+        assert!(answer(&Ok(path.clone())) == answer(&after), "{}\n{text}\nblank {after:?}", world.text);
+        assert_eq!(after.unwrap().reads(), path.reads(), "{}\n{text}", world.text);
+    });
 }
 
 #[test]

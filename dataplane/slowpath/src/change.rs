@@ -2,7 +2,7 @@
 
 use crate::clock::Now;
 use crate::connections::Tracked;
-use crate::engine::{Engine, Work, plain_packet};
+use crate::engine::{Engine, PORTION, Work, plain_packet};
 use crate::kernel::Kernel;
 use gp_abi::FlowKey;
 use gp_compile::{FlowEntry, HostView, tuple_of};
@@ -20,17 +20,19 @@ impl<K: Kernel> Engine<K> {
     ///
     /// Connections stay as they are, so what they let pass goes on when a group's rule is removed (EC2 user guide,
     /// "Security group connection tracking").
+    ///
+    /// First packets wait for a portion of them at most, and are decided by the new world from the first portion on.
     pub fn apply(&self, view: HostView, now: Now) -> usize {
-        self.work(now, |work| {
-            let reads = changed_reads(&work.state.view, &view);
+        let keys = self.work(now, |work| {
+            let reads = if work.has_decided() { changed_reads(&work.state.view, &view) } else { HashSet::new() };
             work.state.view = view;
             work.forget_lost_gateways(&reads);
-            let keys = work.state.flows.resting_on(&reads);
-            for key in &keys {
-                work.retrace(key);
-            }
-            keys.len()
-        })
+            work.state.flows.resting_on(&reads)
+        });
+        for portion in keys.chunks(PORTION) {
+            self.work(now, |work| portion.iter().for_each(|key| work.retrace(key)));
+        }
+        keys.len()
     }
 }
 
@@ -53,6 +55,11 @@ impl<K: Kernel> Work<'_, K> {
                 self.remove_flow(key);
             }
         }
+    }
+
+    /// Is there anything that a change could concern? At a start there is not, and all of the world is new.
+    fn has_decided(&self) -> bool {
+        self.state.flows.len() > 0 || self.state.connections.len() > 0
     }
 
     /// Connections end with their gateway, and with the address that it translated them to.
@@ -169,7 +176,7 @@ fn table_reads<I, V>(
     for item in old.unwrap_or(&empty).diff(new.unwrap_or(&empty)) {
         let (old, new) = sides(item);
         let [old, new] = [old, new].map(|entity| entity.map(|entity| record((**entity).clone())));
-        reads.extend(Read::from_change(old.as_ref(), new.as_ref()));
+        reads.extend(Read::from_change(old, new));
     }
 }
 

@@ -10,6 +10,7 @@ use gp_compile::{connection_entry, connection_of};
 use gp_model::{ConnectionTracking, NatGatewayId};
 use gp_trace::{Activity, Connection, DirectionActivity, NatPorts, Tracker};
 use gp_wire::{FiveTuple, TcpFlags, protocol};
+use indexmap::IndexMap;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
@@ -113,7 +114,8 @@ pub(crate) struct ConnectionTable {
 
 #[derive(Debug, Default)]
 struct OfTracker {
-    connections: HashMap<FiveTuple, Tracked>,
+    /// In places, so that a sweep can go through them by portions.
+    connections: IndexMap<FiveTuple, Tracked>,
     /// The tuple of the connection that is translated to this one.
     by_translated: HashMap<FiveTuple, FiveTuple>,
     ports: NatPorts,
@@ -141,7 +143,7 @@ impl OfTracker {
     }
 
     fn remove(&mut self, tuple: &FiveTuple) -> Option<Tracked> {
-        let removed = self.connections.remove(&self.place_of(tuple)?)?;
+        let removed = self.connections.swap_remove(&self.place_of(tuple)?)?;
         if let Some(translated) = removed.connection.translated {
             self.by_translated.remove(&canonical(&translated));
             self.ports.release(&translated);
@@ -206,6 +208,16 @@ impl ConnectionTable {
 
     pub fn trackers(&self) -> impl Iterator<Item = Tracker> + '_ {
         self.by_tracker.keys().copied()
+    }
+
+    /// The connections of a tracker in the `count` places before `end`, and where that portion begins. Whoever goes on from
+    /// there meets all of them but those that have come meanwhile: a place that gets free is given to the last one.
+    pub fn portion(&self, tracker: Tracker, end: usize, count: usize) -> (impl Iterator<Item = &Tracked>, usize) {
+        let connections = self.by_tracker.get(&tracker).map(|of| &of.connections);
+        let end = end.min(self.len_of(tracker));
+        let start = end.saturating_sub(count);
+        let portion = connections.and_then(|connections| connections.get_range(start..end));
+        (portion.into_iter().flat_map(|portion| portion.values()), start)
     }
 
     pub fn of_tracker(&self, tracker: Tracker) -> impl Iterator<Item = &Tracked> {

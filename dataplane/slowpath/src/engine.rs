@@ -1,4 +1,7 @@
 //! The engine: one state under one lock, and the kernel beside it.
+//!
+//! First packets wait for the lock. Long jobs take it for a portion at a time, and who waits for it meanwhile gets it before
+//! their next portion.
 
 use crate::allowance::{AllowanceTable, BandwidthDrops};
 use crate::clock::Now;
@@ -16,11 +19,17 @@ use gp_trace::{DropReason, Ingress, Tracker};
 use gp_wire::{FiveTuple, IpPacket, Packet, TcpFlags, Transport, protocol};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Flows or connections that a long job works on before it lets others in: about a tenth of a millisecond.
+pub(crate) const PORTION: usize = 64;
+
 /// The slow path of one host. All methods work from every thread.
 #[derive(Debug)]
 pub struct Engine<K: Kernel = HostKernel> {
     pub(crate) kernel: K,
     state: Mutex<State>,
+    /// Held while waiting for the state. Without it, who lets go of the state and takes it again at once gets it before
+    /// those who wait.
+    turn: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -45,14 +54,16 @@ pub(crate) struct Work<'a, K> {
 
 impl<K: Kernel> Engine<K> {
     pub fn new(kernel: K) -> Self {
-        Self { kernel, state: Mutex::new(State::default()) }
+        Self { kernel, state: Mutex::default(), turn: Mutex::default() }
     }
 
     /// Runs a job under the lock.
     pub(crate) fn work<T>(&self, now: Now, job: impl FnOnce(&mut Work<'_, K>) -> T) -> T {
         // A job that panicked leaves at worst a cached flow too many or too few, which the next change or sweep mends;
         // a host that stops forwarding would be worse.
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(turn);
         job(&mut Work { kernel: &self.kernel, state: &mut state, now })
     }
 

@@ -1,12 +1,12 @@
 //! Forgetting what has gone quiet.
 //!
-//! The flow table is read without the lock, in batches by the kernel; what follows from it is done in portions, so that
-//! upcalls wait for one portion at most.
+//! The flow table is read without the lock, in batches by the kernel; what follows from it is done in portions, and so is the
+//! look at the connections: upcalls wait for one portion at most.
 
 use crate::cache::holder;
 use crate::clock::Now;
 use crate::connections::Tracked;
-use crate::engine::{Engine, Work, key_at};
+use crate::engine::{Engine, PORTION, Work, key_at};
 use crate::kernel::{Kernel, KernelError};
 use gp_abi::{ACTION_DELIVER, FlowKey, FlowValue};
 use gp_catalog::catalog;
@@ -20,9 +20,6 @@ const FLOW_IDLE_SECS: u64 = 60;
 /// Of an open TCP connection: while no agent runs there is nobody to answer an upcall, and an idle session must still
 /// be there when its user comes back. (Its entries go with the connection, where that is tracked.)
 const TCP_FLOW_IDLE_SECS: u64 = 3600;
-
-/// Flows that are looked at with the lock held: about a millisecond.
-const PORTION: usize = 512;
 
 impl<K: Kernel> Engine<K> {
     /// Removes flows and connections that have been idle for too long. To be called every few seconds. Returns how many
@@ -43,7 +40,10 @@ impl<K: Kernel> Engine<K> {
         expired += self.work(now, |work| work.expire_flows(&portion));
         let trackers: Vec<Tracker> = self.work(now, |work| work.state.connections.trackers().collect());
         for tracker in trackers {
-            expired += self.work(now, |work| work.expire_connections(tracker));
+            let mut rest = usize::MAX;
+            while rest > 0 {
+                expired += self.work(now, |work| work.expire_connections(tracker, &mut rest));
+            }
         }
         self.work(now, |work| {
             work.state.totals.expired += expired as u64;
@@ -89,7 +89,9 @@ impl<K: Kernel> Work<'_, K> {
         expired
     }
 
-    fn expire_connections(&mut self, tracker: Tracker) -> usize {
+    /// Takes the idle ones of a portion of a tracker's connections out; `rest` is how many places are still to be looked at.
+    fn expire_connections(&mut self, tracker: Tracker, rest: &mut usize) -> usize {
+        let end = std::mem::take(rest);
         if !self.is_there(tracker) {
             return self.remove_tracker(tracker);
         }
@@ -103,8 +105,9 @@ impl<K: Kernel> Work<'_, K> {
         };
         let now = self.now;
         let is_idle = |tracked: &Tracked| tracked.is_idle(tracker, &settings, now);
-        let idle: Vec<Tracked> =
-            self.state.connections.of_tracker(tracker).filter(|tracked| is_idle(tracked)).copied().collect();
+        let (portion, start) = self.state.connections.portion(tracker, end, PORTION);
+        let idle: Vec<Tracked> = portion.filter(|tracked| is_idle(tracked)).copied().collect();
+        *rest = start;
         let mut expired = 0;
         for tracked in idle {
             let tuple = tracked.connection.tuple;

@@ -52,6 +52,8 @@ mod allowance_tests;
 #[cfg(test)]
 mod gateway_tests;
 #[cfg(test)]
+mod portion_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -44,12 +44,22 @@ impl FlowTable for Tables {
     }
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct FakeKernel(Mutex<Tables>);
+#[derive(Default)]
+pub(crate) struct FakeKernel {
+    tables: Mutex<Tables>,
+    /// Called whenever a connection or a decision of a flow is written, with the engine at work.
+    pub at_work: Mutex<Option<Box<dyn FnMut() + Send>>>,
+}
 
 impl FakeKernel {
     pub fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.0.lock().unwrap()
+        self.tables.lock().unwrap()
+    }
+
+    fn be_at_work(&self) {
+        if let Some(at_work) = &mut *self.at_work.lock().unwrap() {
+            at_work();
+        }
     }
 }
 
@@ -66,6 +76,7 @@ impl Kernel for Arc<FakeKernel> {
         Ok(())
     }
     fn replace_flow(&self, entry: &FlowEntry) -> Result<bool, KernelError> {
+        self.be_at_work();
         let mut tables = self.tables();
         let Some(old) = tables.flows.get_mut(entry.key()) else { return Ok(false) };
         *old = *entry.with_counters_of(old).value();
@@ -85,6 +96,7 @@ impl Kernel for Arc<FakeKernel> {
         Ok(())
     }
     fn remove_connection(&self, key: &ConnectionKey) -> Result<bool, KernelError> {
+        self.be_at_work();
         Ok(self.tables().connections.remove(key).is_some())
     }
     fn scan_connections(&self, visit: &mut dyn FnMut(&ConnectionKey, &ConnectionValue)) -> Result<(), KernelError> {
@@ -228,6 +240,11 @@ impl Host {
 
     fn apply_world(&mut self) -> usize {
         self.generation += 1;
+        self.apply_view()
+    }
+
+    /// Tells the engine the world as it is; returns how many flows were traced again.
+    pub fn apply_view(&self) -> usize {
         let world = &self.scenario.world;
         let regions = [(world.region.clone(), Arc::new(world.clone()))].into_iter().collect();
         self.engine.apply(HostView { generation: Generation(self.generation), regions }, self.now)

@@ -5,7 +5,8 @@ use crate::testing::{Host, Seen, ifindex};
 use gp_abi::ACTION_DELIVER;
 use gp_compile::Cause;
 use gp_model::{
-    Direction, PrefixList, PrefixListChange, PrefixListEntry, PrefixListId, PrefixListVersion, RulePeer, Tags,
+    Direction, Eni, PrefixList, PrefixListChange, PrefixListEntry, PrefixListId, PrefixListVersion, RulePeer,
+    SecurityGroup, Subnet, Tags, Vpc,
 };
 use gp_trace::{DropReason, LocalService, Probe, Resource, Tracker, Verdict};
 use gp_wire::Packet;
@@ -163,6 +164,26 @@ fn equal_addresses_in_two_vpcs_never_meet() {
         assert_eq!(host.send(&format!("{from} > 10.0.1.10 icmp echo")), Seen::Hit(delivered(&host, to)));
         assert_eq!(host.send(&format!("{to} > 10.0.1.20 icmp reply")), Seen::Hit(delivered(&host, from)));
     }
+}
+
+#[test]
+fn what_decides_nothing_has_no_flow_traced_again() {
+    let mut host = web();
+    host.send("c > w tcp 4000:80 syn");
+    assert_eq!(host.flows(), 2);
+    let world = host.scenario.world.clone();
+    let w = world.eni(host.scenario.eni("w")).unwrap();
+    let tags = || Tags::from([("Name".to_owned(), "renamed".to_owned())]);
+    let vpc = Vpc { tags: tags(), dns_hostnames: true, ..(**world.vpc(w.vpc).unwrap()).clone() };
+    let subnet = Subnet { tags: tags(), map_public_ip_on_launch: true, ..(**world.subnet(w.subnet).unwrap()).clone() };
+    let eni = Eni { tags: tags(), description: "renamed".into(), ..(**w).clone() };
+    let group = world.security_group(w.groups[0]).unwrap();
+    let group = SecurityGroup { tags: tags(), description: "renamed".into(), ..(**group).clone() };
+    let retraced = [host.put(vpc), host.put(subnet), host.put(eni.clone()), host.put(group)];
+    assert_eq!(retraced, [0; 4]);
+    // What does decide, does so beside a tag, too.
+    assert_eq!(host.put(Eni { source_dest_check: false, tags: Tags::new(), ..eni }), 2);
+    assert_eq!(host.send("c > w tcp 4000:80 ack"), Seen::Hit(delivered(&host, "w")));
 }
 
 #[test]
