@@ -216,9 +216,10 @@ class Account:
         deadline = time.monotonic() + seconds
         while True:
             answer = self.ec2.describe_instances(InstanceIds=ids)["Reservations"]
-            states = {i["InstanceId"]: i["State"]["Name"] for r in answer for i in r["Instances"]}
-            if all(s == state for s in states.values()):
+            instances = [i for r in answer for i in r["Instances"]]
+            if all(i["State"]["Name"] == state for i in instances):
                 return
+            states = {i["InstanceId"]: (i["State"]["Name"], i.get("StateReason", {}).get("Message")) for i in instances}
             assert time.monotonic() < deadline, f"still {states} after {seconds} s, not {state}"
             time.sleep(0.05)
 

@@ -76,21 +76,23 @@ const US_EAST_1: [(char, u8); 6] = [('a', 6), ('b', 1), ('c', 2), ('d', 4), ('e'
 
 /// The zones of a region, by letter. Any region name has zones: those that AWS does not have follow the same rule.
 pub fn zones_of(region: &Region, settings: &Settings) -> Vec<ZoneFacts> {
-    if region.as_str() == "us-east-1" {
-        return US_EAST_1.iter().map(|(letter, number)| facts(region, *letter, *number)).collect();
-    }
-    ('a'..='z').zip(1..).take(settings.zones_per_region).map(|(letter, number)| facts(region, letter, number)).collect()
+    let most = if region.as_str() == "us-east-1" { US_EAST_1.len() } else { settings.zones_per_region };
+    numbers(region).into_iter().take(most).map(|(letter, number)| facts(region, letter, number)).collect()
 }
 
 /// The id of a zone of the region: `use1-az6`.
 pub(crate) fn zone_id(region: &Region, zone: &Zone) -> Option<String> {
     let letter = zone.as_str().strip_prefix(region.as_str()).and_then(|letter| letter.parse::<char>().ok())?;
-    let number = if region.as_str() == "us-east-1" {
-        US_EAST_1.iter().find(|(known, _)| *known == letter).map(|(_, number)| *number)
-    } else {
-        ('a'..='z').zip(1..).find(|(known, _)| *known == letter).map(|(_, number)| number)
-    };
-    number.map(|number| numbered(region, number))
+    let number = numbers(region).into_iter().find(|(known, _)| *known == letter).map(|(_, number)| number)?;
+    Some(numbered(region, number))
+}
+
+/// The letters of a region's zones, and the numbers of the places behind them.
+fn numbers(region: &Region) -> Vec<(char, u8)> {
+    match region.as_str() {
+        "us-east-1" => US_EAST_1.to_vec(),
+        _ => ('a'..='z').zip(1..).collect(),
+    }
 }
 
 fn numbered(region: &Region, number: u8) -> String {

@@ -20,6 +20,9 @@ const CPU_PERIOD_US: u64 = 100_000;
 /// How long the kernel may take to let go of an emptied group. Microseconds, but for a machine that has no time for dying processes.
 const REMOVE_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How often a group's ancestors may vanish while it is made. Each time somebody else has removed a group of their own.
+const MAKE_ATTEMPTS: u32 = 1000;
+
 /// What an instance may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CgroupLimits {
@@ -96,15 +99,33 @@ impl Cgroups {
     pub fn ensure(&self, path: &str, limits: &CgroupLimits) -> Result<(), LinuxError> {
         check_path(path)?;
         for hierarchy in self.hierarchies() {
-            if let Hierarchy::V2(root) = hierarchy {
-                self.delegate(root, path)?;
-            }
-            let dir = hierarchy.root().join(path);
-            fs::create_dir_all(&dir).context(|| format!("create the cgroup {}", dir.display()))?;
+            self.make(hierarchy, path)?;
         }
         self.limit_memory(path, limits.memory_bytes)?;
         write(&self.pids.root().join(path), "pids.max", &limits.pids_max.to_string())?;
         self.limit_cpu(path, limits.cpus)
+    }
+
+    /// Makes the group in one hierarchy. Whoever removes the last other group of an ancestor removes that, too, until ours is
+    /// in it: then we begin again. That may be another process, so a lock of ours would not do.
+    fn make(&self, hierarchy: &Hierarchy, path: &str) -> Result<(), LinuxError> {
+        let dir = hierarchy.root().join(path);
+        let attempt = || {
+            if let Hierarchy::V2(root) = hierarchy {
+                self.delegate(root, path)?;
+            }
+            fs::create_dir_all(&dir).context(|| format!("create the cgroup {}", dir.display()))
+        };
+        let has_lost_an_ancestor =
+            |error: &LinuxError| matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV | libc::EEXIST));
+        let mut result = attempt();
+        for _ in 1..MAKE_ATTEMPTS {
+            match &result {
+                Err(error) if has_lost_an_ancestor(error) => result = attempt(),
+                _ => break,
+            }
+        }
+        result
     }
 
     /// On version 2 a group has a controller only if each of its ancestors passes it on.
@@ -376,6 +397,32 @@ mod tests {
         assert_eq!(read("gp/i-0/cpu.max"), "200000 100000");
         cgroups.join("gp/i-0").unwrap();
         assert_eq!(read("gp/i-0/cgroup.procs"), "0");
+    }
+
+    #[test]
+    fn groups_of_one_ancestor_come_and_go_beside_each_other() {
+        // A plain directory vanishes as a group does.
+        let roots = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let (v1, v2) = (Hierarchy::V1(roots[0].path().to_owned()), Hierarchy::V2(roots[1].path().to_owned()));
+        let cgroups = Cgroups { memory: v1.clone(), pids: v1, cpu: Some(v2) };
+        thread::scope(|scope| {
+            for turn in 0..4 {
+                let (cgroups, path) = (&cgroups, format!("gp/a/i-{turn}"));
+                scope.spawn(move || {
+                    for _ in 0..100 {
+                        cgroups.hierarchies().iter().for_each(|hierarchy| cgroups.make(hierarchy, &path).unwrap());
+                        for hierarchy in cgroups.hierarchies() {
+                            let dir = hierarchy.root().join(&path);
+                            fs::remove_dir(&dir).unwrap();
+                            drop({ dir.ancestors().skip(1).take(2) }.try_for_each(|ancestor| {
+                                fs::remove_file(ancestor.join("cgroup.subtree_control")).ok();
+                                fs::remove_dir(ancestor)
+                            }));
+                        }
+                    }
+                });
+            }
+        });
     }
 
     #[test]

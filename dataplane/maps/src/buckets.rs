@@ -63,7 +63,7 @@ impl Buckets {
         words.iter().zip(values).for_each(|(word, value)| word.store(value, Ordering::Relaxed));
     }
 
-    /// Takes a packet's bytes; false where the bucket has nothing left. A index that doesn't exist limits nothing.
+    /// Takes a packet's bytes; false where the bucket has nothing left. An index that doesn't exist limits nothing.
     pub fn take(&self, index: u32, bytes: u64, now_ns: u64) -> bool {
         let Some(words) = self.words(index) else { return true };
         self.refill(index, now_ns);

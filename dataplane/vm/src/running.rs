@@ -1,8 +1,8 @@
 //! The record of a running machine: enough for another process to find it and end it.
 
-use crate::error::{Context, VmError};
+use crate::error::VmError;
 use crate::qmp::Qmp;
-use gp_linux::{Cgroups, ProcessId};
+use gp_linux::{Cgroups, ProcessId, load_record, save_record};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -78,13 +78,8 @@ impl Running {
         Ok(gp_linux::wait_end(pidfd, PRESS_INTERVAL.min(left))?)
     }
 
-    /// Writes the record so that a crash leaves either all of it or nothing.
     pub(crate) fn save(&self) -> Result<(), VmError> {
-        let path = self.state_dir.join(RECORD);
-        let fresh = self.state_dir.join(".vm.json.new");
-        let text = serde_json::to_vec(self).context(|| "encode the machine's record".into())?;
-        fs::write(&fresh, text).context(|| format!("write {}", fresh.display()))?;
-        fs::rename(&fresh, &path).context(|| format!("write {}", path.display()))
+        Ok(save_record(&self.state_dir.join(RECORD), self)?)
     }
 
     pub(crate) fn forget(&self) {
@@ -95,7 +90,6 @@ impl Running {
 
 /// Finds the machine whose record is in `state_dir`, if it still runs.
 pub fn adopt(state_dir: &Path) -> Option<Running> {
-    let text = fs::read(state_dir.join(RECORD)).ok()?;
-    let running: Running = serde_json::from_slice(&text).ok()?;
+    let running: Running = load_record(&state_dir.join(RECORD))?;
     running.is_running().then(|| Running { state_dir: state_dir.to_owned(), ..running })
 }

@@ -21,8 +21,7 @@ mod pool;
 mod usage;
 mod view;
 
-pub(crate) use address_request::Wanted;
-pub(crate) use address_request::{AddressRequest, WireAddresses};
+pub(crate) use address_request::{AddressRequest, Wanted, WireAddresses};
 pub(crate) use assign::{assign_private_ip_addresses, unassign_private_ip_addresses};
 pub(crate) use assign_ipv6::{assign_ipv6_addresses, unassign_ipv6_addresses};
 pub(crate) use attach::{attach, check_free, check_zone, detach};
