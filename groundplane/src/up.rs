@@ -15,11 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 use tracing::info;
 
-/// Reports of the host that may wait for the server.
-const REPORT_QUEUE: usize = 1024;
 /// For the background process to become ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -61,10 +58,9 @@ async fn serve(name: &str, run_dir: &Path, options: UpOptions) -> Result<()> {
     let listen = listener.local_addr()?;
     let store = open_store(options.store, &data_dir)?;
 
-    let (reports, from_host) = mpsc::channel(REPORT_QUEUE);
     let uplink = options.uplink.config(&options.region)?;
     let settings = Settings { region_gate: region_gate(name, uplink.clone()), ..settings(&options)? };
-    let server = Server::new(store, settings, from_host);
+    let (server, reports) = Server::new(store, settings);
     // Written before anything is made on the host, so that `down` finds the data directory after a crash.
     run_file(listen, &options, data_dir.clone()).write(run_dir)?;
     let config = AgentConfig {
@@ -72,7 +68,7 @@ async fn serve(name: &str, run_dir: &Path, options: UpOptions) -> Result<()> {
         bandwidth_limits: options.bandwidth_limits == Switch::On,
         ..AgentConfig::new(name, run_dir, &data_dir)
     };
-    let agent = Agent::start(config, server.host_view(), reports).context("starting the host's agent")?;
+    let agent = Agent::start(config, server.host_view(), Box::new(reports)).context("starting the host's agent")?;
     let agent = Arc::new(agent);
     let admin = admin::listen(&place::admin_socket(run_dir)).context("opening the admin socket")?;
     let router = server.admin_router().merge(admin::agent_router(agent.clone()));

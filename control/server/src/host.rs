@@ -25,31 +25,31 @@ pub(crate) fn publish(store: &watch::Receiver<Snapshot>, view: &watch::Sender<Ho
     view.send_replace(HostView { generation, regions });
 }
 
-/// Sorts reports. What is applied is known at once and never waits behind an outcome that is being stored.
-pub(crate) async fn take_reports(
-    engine: Arc<Engine>,
-    mut reports: mpsc::Receiver<HostReport>,
-    applied: watch::Sender<Option<Generation>>,
-    outcomes: mpsc::UnboundedSender<HostReport>,
-) {
-    while let Some(report) = reports.recv().await {
+/// Where reports go. What is applied is known at once and never waits behind an outcome that is being stored: the
+/// thread that tells wakes those who wait for it, and nobody is between them.
+pub(crate) struct Reports {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) applied: watch::Sender<Option<Generation>>,
+    /// Unbounded, but for each instance there are as many as it has boots, and for an attachment there is one.
+    pub(crate) outcomes: mpsc::UnboundedSender<HostReport>,
+}
+
+impl Reports {
+    /// Never blocks.
+    pub(crate) fn take(&self, report: HostReport) {
         match report {
-            HostReport::Applied { generation } => {
-                applied.send_if_modified(|known| {
-                    let newer = known.is_none_or(|known| generation > known);
-                    if newer {
-                        *known = Some(generation);
-                    }
-                    newer
-                });
-            }
-            // Unbounded, but for each instance there are as many as it has boots, and for an attachment there is one.
+            HostReport::Applied { generation } => drop(self.applied.send_if_modified(|known| {
+                let is_newer = known.is_none_or(|known| generation > known);
+                if is_newer {
+                    *known = Some(generation);
+                }
+                is_newer
+            })),
             outcome @ (HostReport::Instance { .. } | HostReport::Unattached { .. }) => {
                 // Before the generation is known as applied, so that whoever waits for that finds it.
-                engine.unattached.note(&outcome);
-                if outcomes.send(outcome).is_err() {
-                    return;
-                }
+                self.engine.unattached.note(&outcome);
+                // Nobody takes it once the server has ended.
+                let _ = self.outcomes.send(outcome);
             }
         }
     }

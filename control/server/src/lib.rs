@@ -44,6 +44,7 @@ pub use settings::{Auth, Limits, RegionGate, Settings};
 use engine::Engine;
 use gp_compile::{HostReport, HostView};
 use gp_store::Store;
+use host::Reports;
 use std::future::Future;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -58,11 +59,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the server's tasks. `reports` is what the host says; [`Server::host_view`] is what it is told.
+    /// Starts the server's tasks. What the host says goes to the function that comes with the server, which never blocks;
+    /// [`Server::host_view`] is what it is told.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn new(store: Arc<dyn Store>, settings: Settings, reports: mpsc::Receiver<HostReport>) -> Self {
+    pub fn new(store: Arc<dyn Store>, settings: Settings) -> (Self, impl Fn(HostReport) + Send + Sync + 'static) {
         let (applied_tx, applied) = watch::channel(None);
         let (view_tx, view) = watch::channel(HostView::default());
         let watch = store.watch();
@@ -71,11 +73,11 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(host::publish_views(watch, view_tx));
         let (outcomes_tx, outcomes) = mpsc::unbounded_channel();
-        tasks.spawn(host::take_reports(engine.clone(), reports, applied_tx, outcomes_tx));
         tasks.spawn(host::keep_outcomes(engine.clone(), outcomes));
         tasks.spawn(expiry::run(engine.clone()));
         tasks.spawn(settle::run(engine.clone()));
-        Self { engine, view, _tasks: tasks }
+        let reports = Reports { engine: engine.clone(), applied: applied_tx, outcomes: outcomes_tx };
+        (Self { engine, view, _tasks: tasks }, move |report| reports.take(report))
     }
 
     /// The worlds that the host is to obey: the newest durable ones.

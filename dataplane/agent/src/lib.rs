@@ -26,9 +26,10 @@ pub use config::{AgentConfig, instance_dir};
 pub use down::down;
 pub use error::AgentError;
 pub use inquiry::InquiryError;
+pub use reconciler::Reports;
 pub use uplink::{UplinkConfig, Way, check_region, check_uplink};
 
-use gp_compile::{HostReport, HostView};
+use gp_compile::HostView;
 use gp_linux::{NetNs, PacketSender, Tap};
 use gp_maps::{Capacity, Fastpath};
 use gp_slowpath::{Engine, HostKernel, Now, UpcallRunner};
@@ -71,11 +72,7 @@ impl Agent {
     ///
     /// # Errors
     /// The host's part of it can't be made: rights, kernel, or a path in use.
-    pub fn start(
-        config: AgentConfig,
-        view: watch::Receiver<HostView>,
-        reports: mpsc::Sender<HostReport>,
-    ) -> Result<Self, AgentError> {
+    pub fn start(config: AgentConfig, view: watch::Receiver<HostView>, reports: Reports) -> Result<Self, AgentError> {
         let netns = NetNs::ensure_pinned(&config.netns_pin())?;
         // A new namespace takes this over from the host, where it may be on. Ours must never route by itself.
         netns.set_sysctl("ipv4/ip_forward", "0")?;

@@ -20,6 +20,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+/// Takes what the host says. Called by the reconciler's own thread, which must not be kept.
+pub type Reports = Box<dyn Fn(HostReport) + Send + Sync>;
+
 /// What this host knows about one instance.
 enum Slot {
     /// A worker boots it.
@@ -67,7 +70,7 @@ pub struct Reconciler {
     pub plumbing: Arc<Plumbing>,
     pub uplinks: Option<Uplinks>,
     engine: Arc<Engine>,
-    reports: mpsc::Sender<HostReport>,
+    reports: Reports,
     done: mpsc::Sender<Done>,
     runtime: tokio::runtime::Handle,
     slots: BTreeMap<InstanceId, Slot>,
@@ -85,7 +88,7 @@ impl Reconciler {
         config: AgentConfig,
         plumbing: Arc<Plumbing>,
         engine: Arc<Engine>,
-        reports: mpsc::Sender<HostReport>,
+        reports: Reports,
         done: mpsc::Sender<Done>,
         applied: Arc<AtomicU64>,
     ) -> Self {
@@ -376,8 +379,7 @@ impl Reconciler {
     }
 
     fn report(&self, report: HostReport) {
-        // The server is gone only when the process ends.
-        let _ = self.reports.blocking_send(report);
+        (self.reports)(report);
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 /// Longer than anything here should take; a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,17 +53,17 @@ pub fn start(host: Host) -> Running {
 
 pub fn start_with(host: Host, settings: Settings, store: Arc<dyn Store>) -> Running {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let (reports_tx, reports) = mpsc::channel(64);
     let (stop, stopped) = oneshot::channel();
-    let (server, listener) = runtime.block_on(async {
-        let server = Arc::new(Server::new(store.clone(), settings, reports));
-        (server, TcpListener::bind("127.0.0.1:0").await.unwrap())
+    let (server, reports, listener) = runtime.block_on(async {
+        let (server, reports) = Server::new(store.clone(), settings);
+        (Arc::new(server), reports, TcpListener::bind("127.0.0.1:0").await.unwrap())
     });
     let address = listener.local_addr().unwrap();
     match host {
-        Host::Prompt => drop(runtime.spawn(prompt_host(server.host_view(), reports_tx))),
+        Host::Prompt => drop(runtime.spawn(prompt_host(server.host_view(), reports))),
         Host::Silent => drop(runtime.spawn(async move {
-            reports_tx.closed().await;
+            let _never_called = reports;
+            std::future::pending::<()>().await;
         })),
     }
     let serving = server.clone();
@@ -73,7 +73,7 @@ pub fn start_with(host: Host, settings: Settings, store: Arc<dyn Store>) -> Runn
     Running { address, store, server, stop: Some(stop), runtime }
 }
 
-async fn prompt_host(mut view: watch::Receiver<HostView>, reports: mpsc::Sender<HostReport>) {
+async fn prompt_host(mut view: watch::Receiver<HostView>, reports: impl Fn(HostReport)) {
     loop {
         let HostView { generation, regions } = view.borrow_and_update().clone();
         for (region, world) in &regions {
@@ -85,14 +85,11 @@ async fn prompt_host(mut view: watch::Receiver<HostView>, reports: mpsc::Sender<
                     _ => continue,
                 };
                 let (region, instance, boot) = (region.clone(), instance.id, instance.boot);
-                let report = HostReport::Instance { region, instance, boot, outcome };
-                if reports.send(report).await.is_err() {
-                    return;
-                }
+                reports(HostReport::Instance { region, instance, boot, outcome });
             }
         }
-        let applied = reports.send(HostReport::Applied { generation }).await;
-        if applied.is_err() || view.changed().await.is_err() {
+        reports(HostReport::Applied { generation });
+        if view.changed().await.is_err() {
             return;
         }
     }

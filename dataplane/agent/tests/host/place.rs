@@ -27,7 +27,7 @@ pub struct Place {
     pub config: AgentConfig,
     pub scenario: Scenario,
     view: watch::Sender<HostView>,
-    reports: mpsc::Receiver<HostReport>,
+    reports: mpsc::UnboundedReceiver<HostReport>,
     outcomes: BTreeMap<(InstanceId, u32), InstanceOutcome>,
     /// What running instances could not have, and why.
     pub unattached: BTreeMap<EniId, String>,
@@ -64,7 +64,7 @@ impl Place {
             config: AgentConfig::new(name, &root.join("run"), &root.join("data")),
             scenario: text.parse().unwrap(),
             view: watch::Sender::new(HostView::default()),
-            reports: mpsc::channel(1).1,
+            reports: mpsc::unbounded_channel().1,
             outcomes: BTreeMap::new(),
             unattached: BTreeMap::new(),
             applied: Generation(0),
@@ -85,7 +85,7 @@ impl Place {
     }
 
     pub fn start_agent(&mut self) {
-        let (reports, inbox) = mpsc::channel(1024);
+        let (reports, inbox) = mpsc::unbounded_channel();
         // A fresh channel: the former agent's thread ends with the old one.
         self.cut_view();
         self.reports = inbox;
@@ -93,6 +93,7 @@ impl Place {
         self.outcomes.clear();
         let agent = {
             let _guard = runtime.enter();
+            let reports = Box::new(move |report| drop(reports.send(report)));
             Agent::start(self.config.clone(), self.view.subscribe(), reports)
         };
         self.runtime = Some(runtime);
