@@ -26,5 +26,5 @@ pub use place::*;
 pub use public_pool::{ByoipPool, PublicPools};
 pub use record::{Change, Generation, Record, RecordKey, Table, Tables, Transaction};
 pub use rule_index::{RuleCells, RuleIndex};
-pub use traffic_cell::{TrafficCell, TrafficCells};
+pub use traffic_cell::{TrafficCell, TrafficCells, TrafficPoint};
 pub use world::{ENI_IPV4_PREFIX_LEN, ENI_IPV6_PREFIX_LEN, World};

@@ -8,7 +8,7 @@
 //! them once and makes or drops the entries of the rules that changed.
 
 use crate::block_set::PrefixLengths;
-use crate::traffic_cell::{CellClasses, TrafficCell, TrafficCells};
+use crate::traffic_cell::{CellClasses, TrafficCell, TrafficCells, TrafficPoint};
 use crate::{Direction, RulePeer, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -109,9 +109,9 @@ impl RuleCells {
         self.entries.cells().for_each(|cell| self.classes.insert(cell));
     }
 
-    /// Of what a packet lies in, what any rule here is about.
-    pub fn narrow(&self, traffic: &TrafficCells) -> TrafficCells {
-        traffic.of_classes(self.classes)
+    /// The cells around a packet that any rule here could be about.
+    pub fn cells_around(&self, packet: TrafficPoint) -> TrafficCells {
+        packet.cells_of(self.classes)
     }
 
     /// The first rule whose peer is a block around the address, at one of the cells.

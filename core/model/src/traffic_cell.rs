@@ -17,6 +17,7 @@ const CLASS_TCP: u8 = 2;
 const CLASS_UDP: u8 = 19;
 const CLASS_ICMP: u8 = 36;
 const CLASS_ICMPV6: u8 = 40;
+const CLASSES: u8 = 44;
 
 /// Blocks of ports hold `1 << size` of them.
 const SIZES: RangeInclusive<u8> = 0..=16;
@@ -29,39 +30,8 @@ const ANY_CODE: u8 = 2;
 pub struct TrafficCell(u32);
 
 impl TrafficCell {
-    pub const ALL: TrafficCell = Self::new(CLASS_ALL, 0);
-
     const fn new(class: u8, value: u16) -> Self {
         Self((class as u32) << 16 | value as u32)
-    }
-
-    pub const fn protocol(number: u8) -> Self {
-        Self::new(CLASS_PROTOCOL, number as u16)
-    }
-
-    /// Every port of TCP.
-    pub const ALL_TCP: TrafficCell = ports(CLASS_TCP, 16, 0);
-    /// Every port of UDP.
-    pub const ALL_UDP: TrafficCell = ports(CLASS_UDP, 16, 0);
-
-    /// The cells around a port, of every size.
-    pub fn around_tcp(port: u16) -> impl Iterator<Item = Self> {
-        SIZES.map(move |size| ports(CLASS_TCP, size, port))
-    }
-
-    /// The cells around a port, of every size.
-    pub fn around_udp(port: u16) -> impl Iterator<Item = Self> {
-        SIZES.map(move |size| ports(CLASS_UDP, size, port))
-    }
-
-    /// The cells around a type and a code of ICMP for IPv4.
-    pub fn around_icmp(icmp_type: u8, code: u8) -> impl Iterator<Item = Self> {
-        around_icmp(CLASS_ICMP, icmp_type, code)
-    }
-
-    /// The cells around a type and a code of ICMPv6.
-    pub fn around_icmpv6(icmp_type: u8, code: u8) -> impl Iterator<Item = Self> {
-        around_icmp(CLASS_ICMPV6, icmp_type, code)
     }
 
     fn class(self) -> u32 {
@@ -82,17 +52,12 @@ fn icmp(class: u8, icmp_type: Option<u8>, code: Option<u8>) -> TrafficCell {
     TrafficCell::new(class + any_type + any_code, value)
 }
 
-fn around_icmp(class: u8, icmp_type: u8, code: u8) -> impl Iterator<Item = TrafficCell> {
-    let types = [Some(icmp_type), None];
-    types.into_iter().flat_map(move |icmp_type| [Some(code), None].map(|code| icmp(class, icmp_type, code)))
-}
-
 impl TrafficMatch {
     /// The cells that this traffic consists of.
     pub fn cells(self) -> Vec<TrafficCell> {
         match self {
-            Self::All => vec![TrafficCell::ALL],
-            Self::Protocol(number) => vec![TrafficCell::protocol(number)],
+            Self::All => vec![TrafficCell::new(CLASS_ALL, 0)],
+            Self::Protocol(number) => vec![TrafficCell::new(CLASS_PROTOCOL, number.into())],
             Self::Tcp(range) => blocks_of(CLASS_TCP, range),
             Self::Udp(range) => blocks_of(CLASS_UDP, range),
             Self::Icmp { icmp_type, code } => vec![icmp(CLASS_ICMP, icmp_type, code)],
@@ -114,7 +79,83 @@ fn blocks_of(class: u8, range: PortRange) -> Vec<TrafficCell> {
     blocks
 }
 
-/// The cells that a packet lies in, one of each class at most.
+/// Where a packet lies: in one cell of each class that its protocol has.
+#[derive(Debug, Clone, Copy)]
+pub struct TrafficPoint {
+    protocol: u8,
+    classes: CellClasses,
+    /// The first class of the protocol's own.
+    own: u8,
+    /// The port, or the ICMP type and code.
+    value: u16,
+}
+
+impl TrafficPoint {
+    /// A packet of a protocol without ports.
+    pub fn protocol(number: u8) -> Self {
+        Self::new(number, CLASS_PROTOCOL, 0, 0)
+    }
+
+    pub fn tcp(protocol: u8, port: u16) -> Self {
+        Self::new(protocol, CLASS_TCP, CLASS_UDP - CLASS_TCP, port)
+    }
+
+    pub fn udp(protocol: u8, port: u16) -> Self {
+        Self::new(protocol, CLASS_UDP, CLASS_ICMP - CLASS_UDP, port)
+    }
+
+    /// ICMP for IPv4.
+    pub fn icmp(protocol: u8, icmp_type: u8, code: u8) -> Self {
+        Self::new(protocol, CLASS_ICMP, CLASS_ICMPV6 - CLASS_ICMP, u16::from_be_bytes([icmp_type, code]))
+    }
+
+    pub fn icmpv6(protocol: u8, icmp_type: u8, code: u8) -> Self {
+        Self::new(protocol, CLASS_ICMPV6, CLASSES - CLASS_ICMPV6, u16::from_be_bytes([icmp_type, code]))
+    }
+
+    fn new(protocol: u8, own: u8, count: u8, value: u16) -> Self {
+        let own_classes = ((1 << count) - 1) << own;
+        Self { protocol, classes: CellClasses(1 << CLASS_ALL | 1 << CLASS_PROTOCOL | own_classes), own, value }
+    }
+
+    /// Every port of the protocol at once: what covers some of them only does not count.
+    pub fn of_all_ports(self) -> Self {
+        let some_ports = ((1 << SIZES.end()) - 1) << self.own;
+        let has_ports = self.own == CLASS_TCP || self.own == CLASS_UDP;
+        if has_ports { Self { classes: CellClasses(self.classes.0 & !some_ports), ..self } } else { self }
+    }
+
+    /// All of its cells.
+    pub fn cells(self) -> TrafficCells {
+        self.cells_of(CellClasses(u64::MAX))
+    }
+
+    /// Its cells of classes in use.
+    pub(crate) fn cells_of(self, classes: CellClasses) -> TrafficCells {
+        let mut cells = TrafficCells { cells: [TrafficCell(0); TrafficCells::MOST], len: 0 };
+        let mut left = self.classes.0 & classes.0;
+        while left != 0 {
+            cells.push(self.cell(left.trailing_zeros() as u8));
+            left &= left - 1;
+        }
+        cells
+    }
+
+    fn cell(self, class: u8) -> TrafficCell {
+        match class {
+            CLASS_ALL => TrafficCell::new(class, 0),
+            CLASS_PROTOCOL => TrafficCell::new(class, self.protocol.into()),
+            _ if self.own < CLASS_ICMP => ports(self.own, class - self.own, self.value),
+            _ => {
+                let [icmp_type, code] = self.value.to_be_bytes();
+                let any = class - self.own;
+                icmp(self.own, (any & ANY_TYPE == 0).then_some(icmp_type), (any & ANY_CODE == 0).then_some(code))
+            }
+        }
+    }
+}
+
+/// Cells of one packet, in order.
 #[derive(Debug, Clone, Copy)]
 pub struct TrafficCells {
     cells: [TrafficCell; Self::MOST],
@@ -135,19 +176,6 @@ impl TrafficCells {
     pub fn iter(&self) -> impl Iterator<Item = TrafficCell> + '_ {
         self.cells[..self.len].iter().copied()
     }
-
-    /// Those of a class in use.
-    pub(crate) fn of_classes(&self, classes: CellClasses) -> Self {
-        self.iter().filter(|cell| classes.has(*cell)).collect()
-    }
-}
-
-impl FromIterator<TrafficCell> for TrafficCells {
-    fn from_iter<I: IntoIterator<Item = TrafficCell>>(cells: I) -> Self {
-        let mut all = Self { cells: [TrafficCell::ALL; Self::MOST], len: 0 };
-        cells.into_iter().for_each(|cell| all.push(cell));
-        all
-    }
 }
 
 /// The classes that occur among cells.
@@ -157,10 +185,6 @@ pub(crate) struct CellClasses(u64);
 impl CellClasses {
     pub(crate) fn insert(&mut self, cell: TrafficCell) {
         self.0 |= 1 << cell.class();
-    }
-
-    fn has(self, cell: TrafficCell) -> bool {
-        self.0 & 1 << cell.class() != 0
     }
 }
 
@@ -176,7 +200,7 @@ mod tests {
                 let blocks = TrafficMatch::Tcp(PortRange { from, to }).cells();
                 assert!(blocks.len() <= 30, "{from}-{to} in {}", blocks.len());
                 for port in ends {
-                    let hits = TrafficCell::around_tcp(port).filter(|cell| blocks.contains(cell)).count();
+                    let hits = TrafficPoint::tcp(6, port).cells().iter().filter(|cell| blocks.contains(cell)).count();
                     assert_eq!(hits, usize::from(from <= port && port <= to), "{port} in {from}-{to}");
                 }
             }
@@ -184,21 +208,33 @@ mod tests {
     }
 
     #[test]
-    fn only_the_whole_range_is_the_cell_of_all_ports() {
-        assert_eq!(TrafficMatch::Tcp(PortRange::ALL).cells(), [TrafficCell::ALL_TCP]);
-        assert_eq!(TrafficMatch::Udp(PortRange::ALL).cells(), [TrafficCell::ALL_UDP]);
-        assert!(!TrafficMatch::Tcp(PortRange { from: 1, to: u16::MAX }).cells().contains(&TrafficCell::ALL_TCP));
+    fn all_ports_are_covered_only_by_the_whole_range_the_protocol_and_everything() {
+        let all_ports = TrafficPoint::udp(17, 53).of_all_ports();
+        let covers_all = |traffic: TrafficMatch| all_ports.cells().iter().any(|cell| traffic.cells().contains(&cell));
+        for traffic in [TrafficMatch::All, TrafficMatch::Protocol(17), TrafficMatch::Udp(PortRange::ALL)] {
+            assert!(covers_all(traffic), "{traffic:?}");
+        }
+        let almost = PortRange { from: 0, to: u16::MAX - 1 };
+        let port = PortRange { from: 53, to: 53 };
+        for traffic in [TrafficMatch::Tcp(PortRange::ALL), TrafficMatch::Udp(almost), TrafficMatch::Udp(port)] {
+            assert!(!covers_all(traffic), "{traffic:?}");
+        }
     }
 
     #[test]
-    fn no_two_classes_share_a_cell() {
-        let mut cells: Vec<_> = TrafficCell::around_tcp(0).chain(TrafficCell::around_udp(0)).collect();
-        cells.extend(TrafficCell::around_icmp(0, 0).chain(TrafficCell::around_icmpv6(0, 0)));
-        cells.extend([TrafficCell::ALL, TrafficCell::protocol(0)]);
-        let count = cells.len();
-        let mut classes: Vec<_> = cells.into_iter().map(TrafficCell::class).collect();
-        classes.sort_unstable();
-        classes.dedup();
-        assert_eq!((classes.len(), count), (44, 44));
+    fn a_packet_has_one_cell_of_each_class_of_its_protocol() {
+        let points = [
+            (TrafficPoint::tcp(6, 80), 19),
+            (TrafficPoint::udp(17, 80), 19),
+            (TrafficPoint::icmp(1, 8, 0), 6),
+            (TrafficPoint::icmpv6(58, 128, 0), 6),
+            (TrafficPoint::protocol(47), 2),
+        ];
+        for (point, count) in points {
+            let mut classes: Vec<_> = point.cells().iter().map(TrafficCell::class).collect();
+            classes.dedup();
+            assert_eq!(classes.len(), count, "{point:?}");
+            assert!(classes.is_sorted() && classes.iter().all(|class| *class < CLASSES.into()), "{point:?}");
+        }
     }
 }

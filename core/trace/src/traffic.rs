@@ -1,6 +1,6 @@
 //! Does a packet belong to the traffic that a rule or a list entry is about?
 
-use gp_model::{TrafficCell, TrafficCells, TrafficMatch};
+use gp_model::{TrafficMatch, TrafficPoint};
 use gp_wire::{FiveTuple, protocol};
 
 /// Does `traffic` cover a packet with this tuple? Ports are the packet's destination port in both directions
@@ -25,31 +25,16 @@ fn covers_icmp(icmp_type: Option<u8>, code: Option<u8>, tuple: &FiveTuple) -> bo
     icmp_type.is_none_or(|wanted| wanted == packet_type) && code.is_none_or(|wanted| wanted == packet_code)
 }
 
-/// The cells that a packet with this tuple lies in: traffic [`covers`] the packet if one of its cells is among them.
-pub(crate) fn cells_around(tuple: &FiveTuple) -> TrafficCells {
-    let either = either_port(tuple);
+/// Where a packet with this tuple lies: traffic [`covers`] it if they share a cell.
+pub(crate) fn point(tuple: &FiveTuple) -> TrafficPoint {
     let [icmp_type, code] = tuple.dst_port.to_be_bytes();
     match tuple.protocol {
-        protocol::TCP => either.chain(TrafficCell::around_tcp(tuple.dst_port)).collect(),
-        protocol::UDP => either.chain(TrafficCell::around_udp(tuple.dst_port)).collect(),
-        protocol::ICMP => either.chain(TrafficCell::around_icmp(icmp_type, code)).collect(),
-        protocol::ICMPV6 => either.chain(TrafficCell::around_icmpv6(icmp_type, code)).collect(),
-        _ => either.collect(),
+        number @ protocol::TCP => TrafficPoint::tcp(number, tuple.dst_port),
+        number @ protocol::UDP => TrafficPoint::udp(number, tuple.dst_port),
+        number @ protocol::ICMP => TrafficPoint::icmp(number, icmp_type, code),
+        number @ protocol::ICMPV6 => TrafficPoint::icmpv6(number, icmp_type, code),
+        number => TrafficPoint::protocol(number),
     }
-}
-
-/// The cells of traffic that covers every port of the tuple's protocol.
-pub(crate) fn cells_of_all_ports(tuple: &FiveTuple) -> TrafficCells {
-    let all_ports = match tuple.protocol {
-        protocol::TCP => Some(TrafficCell::ALL_TCP),
-        protocol::UDP => Some(TrafficCell::ALL_UDP),
-        _ => None,
-    };
-    either_port(tuple).chain(all_ports).collect()
-}
-
-fn either_port(tuple: &FiveTuple) -> impl Iterator<Item = TrafficCell> {
-    [TrafficCell::ALL, TrafficCell::protocol(tuple.protocol)].into_iter()
 }
 
 #[cfg(test)]
@@ -86,7 +71,7 @@ mod tests {
                 for dst_port in NUMBERS {
                     let any = std::net::Ipv4Addr::UNSPECIFIED.into();
                     let tuple = FiveTuple { protocol, src: any, dst: any, src_port: 443, dst_port };
-                    let shares = cells_around(&tuple).iter().any(|cell| own.contains(&cell));
+                    let shares = point(&tuple).cells().iter().any(|cell| own.contains(&cell));
                     assert_eq!(shares, covers(traffic, &tuple), "{traffic:?} and {tuple:?}");
                 }
             }

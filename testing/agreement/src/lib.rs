@@ -10,6 +10,7 @@
 //! nothing is attached, so tests run side by side and leave nothing behind.
 
 mod frames;
+pub mod instructions;
 mod kernel;
 mod pair;
 mod sys;

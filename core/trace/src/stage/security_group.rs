@@ -6,12 +6,14 @@
 //! Source: VPC user guide, "Security groups"; EC2 user guide, "Security group connection tracking".
 
 use crate::journey::{Journey, Stop};
-use crate::traffic::{cells_around, cells_of_all_ports};
+use crate::traffic::point;
 use crate::{
     Connection, Detail, DropReason, Effect, Ingress, MissingPermission, Resource, Stage, StepAction, Tracker,
     neighborhood,
 };
-use gp_model::{Direction, Eni, RuleCells, RulePeer, SecurityGroupId, SecurityGroupRuleId, Subnet, TrafficCells};
+use gp_model::{
+    Direction, Eni, RuleCells, RulePeer, SecurityGroupId, SecurityGroupRuleId, Subnet, TrafficCells, TrafficPoint,
+};
 use gp_wire::{FiveTuple, protocol};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::IpAddr;
@@ -98,10 +100,10 @@ impl<'j, 'a, 'e> Question<'j, 'a, 'e> {
 
     /// The first rule that allows the packet, in order of the ENI's groups.
     fn find_rule(&mut self) -> Result<Option<(SecurityGroupId, SecurityGroupRuleId)>, Stop> {
-        let traffic = cells_around(&self.tuple);
+        let packet = point(&self.tuple);
         for group in &self.eni.groups {
             let rules = self.journey.rules(*group, self.direction)?;
-            if let Some(rule) = self.first_rule(*group, rules, &rules.narrow(&traffic)) {
+            if let Some(rule) = self.first_rule(*group, rules, &rules.cells_around(packet)) {
                 return Ok(Some((*group, rule)));
             }
         }
@@ -180,22 +182,17 @@ impl<'j, 'a, 'e> Question<'j, 'a, 'e> {
             return Ok(false);
         }
         let (here, there) = (self.direction, opposite(self.direction));
-        let all_ports = cells_of_all_ports(&self.tuple);
-        let asks =
-            self.is_open_to_anybody(here, &cells_around(&self.tuple))? && self.is_open_to_anybody(there, &all_ports)?;
-        if asks {
-            return Ok(true);
-        }
-        let answers = self.is_open_to_anybody(here, &all_ports)?
-            && self.is_open_to_anybody(there, &cells_around(&self.tuple.reversed()))?;
-        Ok(answers)
+        let (packet, answer) = (point(&self.tuple), point(&self.tuple.reversed()));
+        let all_ports = packet.of_all_ports();
+        let asks = self.is_open_to_anybody(here, packet)? && self.is_open_to_anybody(there, all_ports)?;
+        Ok(asks || (self.is_open_to_anybody(here, all_ports)? && self.is_open_to_anybody(there, answer)?))
     }
 
-    /// Is there a rule from or to the whole address family that is about one of these cells?
-    fn is_open_to_anybody(&mut self, direction: Direction, traffic: &TrafficCells) -> Result<bool, Stop> {
+    /// Is there a rule from or to the whole address family that covers this?
+    fn is_open_to_anybody(&mut self, direction: Direction, traffic: TrafficPoint) -> Result<bool, Stop> {
         for group in &self.eni.groups {
             let rules = self.journey.rules(*group, direction)?;
-            if rules.first_of_block(anybody(self.peer), &rules.narrow(traffic)).is_some() {
+            if rules.first_of_block(anybody(self.peer), &rules.cells_around(traffic)).is_some() {
                 return Ok(true);
             }
         }
