@@ -50,6 +50,8 @@ pub(crate) fn run(mut console: Console, output: File, request: &StartRequest) ->
         Ok(pid) => init.script = pid.and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw),
         Err(why) => init.console.line(&why),
     }
+    // From here on there is little to do, mostly nothing, and that for as long as the instance runs.
+    sys::forget_own_code();
     loop {
         init.wait();
         init.copy_output();

@@ -29,6 +29,9 @@ pub(crate) const CONSOLE: &str = "/dev/console";
 /// Directories of the host, one of which serves as the place to work in until we have a root.
 const SCRATCH: [&str; 4] = ["/tmp", "/mnt", "/run", "/srv"];
 
+/// Where we work: the whiteout that all hidden names share.
+const WHITEOUT: &str = "whiteout";
+
 /// Devices of the host that every user may use anyway.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
@@ -127,8 +130,12 @@ fn mount_at(fstype: &str, at: impl AsRef<Path>, flags: MsFlags, options: &str) -
         .context(|| format!("mount {fstype} at {} ({options})", at.display()))
 }
 
-/// A layer that holds nothing but whiteouts, and the directories that lead to them.
+/// A layer that holds nothing but whiteouts, and the directories that lead to them. All names lead to one whiteout: an
+/// inode for each would take most of the memory that the layer has in the kernel.
 fn make_mask(hidden: &[PathBuf]) -> Result<(), SandboxError> {
+    // A whiteout is a character device with number 0:0; anybody may make one. This one is outside of the layer.
+    mknodat(CWD, WHITEOUT, FileType::CharacterDevice, Mode::empty(), Dev::from(0u32))
+        .context(|| "make a whiteout".into())?;
     for path in hidden {
         let what = || format!("hide /{}", path.display());
         if let Some(parent) = path.parent()
@@ -136,10 +143,9 @@ fn make_mask(hidden: &[PathBuf]) -> Result<(), SandboxError> {
         {
             continue;
         }
-        // A whiteout is a character device with number 0:0; anybody may make one.
-        match mknodat(CWD, Path::new("mask").join(path), FileType::CharacterDevice, Mode::empty(), Dev::from(0u32)) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-            Err(error) => return Err(error).context(what),
+        match fs::hard_link(WHITEOUT, Path::new("mask").join(path)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error).context(what),
+            _ => {}
         }
     }
     Ok(())
@@ -215,18 +221,27 @@ fn mount_system(root: &Path, memory_bytes: u64) -> Result<(), SandboxError> {
     let dev = root.join("dev");
     mount_at("tmpfs", &dev, MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, "mode=0755,size=64k,nr_inodes=256")?;
     fill_dev(&dev)?;
-    let half = memory_bytes / 2;
-    let no_dev = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    mount_at("tmpfs", dev.join("shm"), no_dev, &format!("mode=1777,size={half}"))?;
     mount_at(
         "devpts",
         dev.join("pts"),
         MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
         "newinstance,ptmxmode=0666,mode=0620,gid=5",
     )?;
-    mount_at("tmpfs", root.join("run"), no_dev, &format!("mode=0755,size={half}"))?;
-    make_dir(&root.join("run/lock"), 0o1777)?;
-    mount_at("tmpfs", root.join("tmp"), no_dev, &format!("mode=1777,size={half}"))
+    mount_memory(root, memory_bytes / 2)
+}
+
+/// What lies in memory: one file system for all of it. Each one costs the kernel several KiB, and some for every control
+/// group of the host.
+fn mount_memory(root: &Path, bytes: u64) -> Result<(), SandboxError> {
+    make_dir(Path::new("memory"), 0o700)?;
+    mount_at("tmpfs", "memory", MsFlags::MS_NOSUID | MsFlags::MS_NODEV, &format!("mode=0700,size={bytes}"))?;
+    for (name, mode) in [("dev/shm", 0o1777), ("run", 0o755), ("tmp", 0o1777)] {
+        let dir = Path::new("memory").join(name.replace('/', "-"));
+        make_dir(&dir, mode)?;
+        mount(Some(&dir), &root.join(name), None::<&str>, MsFlags::MS_BIND, None::<&str>)
+            .context(|| format!("mount /{name}"))?;
+    }
+    make_dir(&root.join("run/lock"), 0o1777)
 }
 
 fn fill_dev(dev: &Path) -> Result<(), SandboxError> {

@@ -99,6 +99,25 @@ pub(crate) fn reset_limits() {
     }
 }
 
+unsafe extern "C" {
+    /// Where the program's image begins, and where its code ends (end(3) and the linkers' manuals).
+    static __executable_start: u8;
+    static etext: u8;
+}
+
+/// Lets go of the pages of the program itself, and with them of the kernel's tables that say where each is (Linux 6.14 and
+/// up): a process that only waits needs few of either. What is needed again comes back from the file.
+pub(crate) fn forget_own_code() {
+    // SAFETY: getting a page's size touches no memory of ours.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let (start, end) = (&raw const __executable_start as usize, &raw const etext as usize);
+    let start = start.next_multiple_of(page);
+    let Some(bytes) = (end - end % page).checked_sub(start).filter(|bytes| *bytes > 0) else { return };
+    // SAFETY: between the two symbols lie headers, constants and code, which no one writes and no relocation changes: what
+    // is read back is what was there. A refusal does no harm.
+    unsafe { libc::madvise(start as *mut libc::c_void, bytes, libc::MADV_DONTNEED) };
+}
+
 /// Points descriptors 0, 1 and 2 at the given ones.
 pub(crate) fn set_stdio(stdin: &impl AsRawFd, stdout: &impl AsRawFd) -> io::Result<()> {
     for (from, to) in [(stdin.as_raw_fd(), 0), (stdout.as_raw_fd(), 1), (stdout.as_raw_fd(), 2)] {
