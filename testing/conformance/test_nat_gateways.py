@@ -1,6 +1,7 @@
 """NAT gateways: their life, their addresses, what they fail for, and the dial."""
 
 import json
+import time
 
 import pytest
 from conftest import refused
@@ -17,6 +18,14 @@ def network(account):
 
 def shown(account, gateway):
     return account.ec2.describe_nat_gateways(NatGatewayIds=[gateway])["NatGateways"][0]
+
+
+def drained(account, gateway, left):
+    """Once no connection uses the addresses that drain, so many are left."""
+    deadline = time.monotonic() + 20
+    while len(shown(account, gateway)["NatGatewayAddresses"]) != left and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return [a["Status"] for a in shown(account, gateway)["NatGatewayAddresses"]] == ["succeeded"] * left
 
 
 def test_a_public_gateway_is_waited_for_listed_and_deleted(account, network):
@@ -64,8 +73,9 @@ def test_the_aws_cli_gives_a_private_gateway_more_addresses(account):
     account.aws("ec2", "assign-private-nat-gateway-address", *of, "--private-ip-addresses", "10.0.1.60", "10.0.1.61")
     addresses = [a["PrivateIp"] for a in shown(account, gateway)["NatGatewayAddresses"]]
     assert addresses == ["10.0.1.50", "10.0.1.60", "10.0.1.61"]
-    account.aws("ec2", "unassign-private-nat-gateway-address", *of, "--private-ip-addresses", "10.0.1.60")
-    assert len(shown(account, gateway)["NatGatewayAddresses"]) == 2
+    told = account.aws("ec2", "unassign-private-nat-gateway-address", *of, "--private-ip-addresses", "10.0.1.60")
+    assert [a["Status"] for a in told["NatGatewayAddresses"]] == ["unassigning"]
+    assert drained(account, gateway, 2)
     primary = account.aws("ec2", "unassign-private-nat-gateway-address", *of, "--private-ip-addresses", "10.0.1.50", check=False)
     assert "InvalidParameterValue" in primary.stderr
 
@@ -78,6 +88,7 @@ def test_a_public_gateway_takes_a_second_elastic_address(account, network):
     addresses = shown(account, gateway)["NatGatewayAddresses"]
     assert [a["AllocationId"] for a in addresses] == [first, second] and all(a["Status"] == "succeeded" for a in addresses)
     account.ec2.disassociate_nat_gateway_address(NatGatewayId=gateway, AssociationIds=[addresses[1]["AssociationId"]])
+    assert drained(account, gateway, 1)
     account.ec2.release_address(AllocationId=second)
 
 

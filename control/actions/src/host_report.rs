@@ -10,11 +10,13 @@
 //! | failed | pending, first boot | terminated, as a launch that fails on AWS |
 //! | failed | pending or running, later boot; stopping | stopped; terminated where it is a stand-in |
 //! | unattached | the ENI attached | the ENI free |
+//! | address unused | it drains | gone from its NAT gateway, its Elastic IP address free |
 //!
 //! Anything else, and every report about another boot than the one asked for, is out of date and changes nothing.
 
 use crate::address::automatic;
 use crate::instance::FIRST_BOOT;
+use crate::nat_gateway::plan_unused;
 use crate::network_interface::elastic_ips_freed_with;
 use crate::trunk;
 use gp_compile::{HostReport, InstanceOutcome};
@@ -31,7 +33,12 @@ pub fn plan_report(world: &World, report: &HostReport, now: Timestamp) -> Vec<Ch
         HostReport::Unattached { region, eni, attachment, .. } if *region == world.region => {
             return detach(world, *eni, *attachment, now);
         }
-        HostReport::Unattached { .. } | HostReport::Applied { .. } => return Vec::new(),
+        HostReport::NatAddressUnused { region, gateway, address, drains_until } if *region == world.region => {
+            return plan_unused(world, *gateway, *address, *drains_until);
+        }
+        HostReport::Unattached { .. } | HostReport::NatAddressUnused { .. } | HostReport::Applied { .. } => {
+            return Vec::new();
+        }
     };
     let Some(before) = world.instance(*instance).filter(|i| *region == world.region && i.boot == *boot) else {
         return Vec::new();

@@ -60,7 +60,7 @@ mod tests;
 pub use context::Context;
 pub use host_report::plan_report;
 pub use instance::{StandIn, plan_stand_in, plan_take_back};
-pub use nat_gateway::{DialError, plan_nat_ports, plan_settled};
+pub use nat_gateway::{DialError, plan_drained, plan_nat_ports, plan_settled};
 pub use place::{ZoneFacts, zones_of};
 pub use provision::plan_provision;
 pub use reset::{plan_expiry, plan_reset};

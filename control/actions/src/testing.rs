@@ -1,6 +1,7 @@
 //! A region in memory for tests: requests as forms, answers as XML or as refusals.
 
-use crate::{Caller, Context, Settings, plan, plan_settled};
+use crate::{Caller, Context, Settings, plan, plan_report, plan_settled};
+use gp_compile::HostReport;
 use gp_ec2::{ApiError, Reply, decode_form, encode_reply};
 use gp_model::{Change, Region, Timestamp, World};
 
@@ -53,6 +54,21 @@ impl Lab {
     pub(crate) fn settle(&mut self) {
         let passing: Vec<_> = self.world.passing_nat_gateways().collect();
         self.apply(plan_settled(&self.world, &passing, self.now));
+        self.report_unused();
+    }
+
+    /// The host says that no connection uses the addresses that drain.
+    fn report_unused(&mut self) {
+        let region = &self.world.region;
+        let unused = self.world.draining_nat_gateways().flat_map(|(_, gateway)| {
+            gateway.addresses.iter().filter_map(|address| {
+                let (gateway, address, drains_until) = (gateway.id, address.private_ip, address.drains_until?);
+                Some(HostReport::NatAddressUnused { region: region.clone(), gateway, address, drains_until })
+            })
+        });
+        for report in unused.collect::<Vec<_>>() {
+            self.apply(plan_report(&self.world, &report, self.now));
+        }
     }
 
     /// What a service does by itself, without a request of the user's for it.

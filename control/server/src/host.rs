@@ -30,7 +30,8 @@ pub(crate) fn publish(store: &watch::Receiver<Snapshot>, view: &watch::Sender<Ho
 pub(crate) struct Reports {
     pub(crate) engine: Arc<Engine>,
     pub(crate) applied: watch::Sender<Option<Generation>>,
-    /// Unbounded, but for each instance there are as many as it has boots, and for an attachment there is one.
+    /// Unbounded, but for each instance there are as many as it has boots, and for an attachment or an address that drains
+    /// there is one.
     pub(crate) outcomes: mpsc::UnboundedSender<HostReport>,
 }
 
@@ -45,7 +46,7 @@ impl Reports {
                 }
                 is_newer
             })),
-            outcome @ (HostReport::Instance { .. } | HostReport::Unattached { .. }) => {
+            outcome => {
                 // Before the generation is known as applied, so that whoever waits for that finds it.
                 self.engine.unattached.note(&outcome);
                 // Nobody takes it once the server has ended.
@@ -55,14 +56,14 @@ impl Reports {
     }
 }
 
-/// Stores what became of instances: outcomes that have gathered make one transaction per region.
+/// Stores what became of instances, attachments and addresses: outcomes that have gathered make one transaction per region.
 pub(crate) async fn keep_outcomes(engine: Arc<Engine>, mut outcomes: mpsc::UnboundedReceiver<HostReport>) {
     let mut gathered = Vec::new();
     while outcomes.recv_many(&mut gathered, MAX_OUTCOMES).await > 0 {
         let mut by_region: BTreeMap<Region, Vec<HostReport>> = BTreeMap::new();
         for report in gathered.drain(..) {
             engine.counters.outcomes.add_one();
-            if let HostReport::Instance { region, .. } | HostReport::Unattached { region, .. } = &report {
+            if let Some(region) = report.region() {
                 by_region.entry(region.clone()).or_default().push(report);
             }
         }

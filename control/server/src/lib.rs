@@ -25,6 +25,7 @@ mod connection;
 mod costs;
 mod counters;
 mod dial;
+mod drain;
 mod engine;
 mod expiry;
 mod host;
@@ -76,6 +77,7 @@ impl Server {
         tasks.spawn(host::keep_outcomes(engine.clone(), outcomes));
         tasks.spawn(expiry::run(engine.clone()));
         tasks.spawn(settle::run(engine.clone()));
+        tasks.spawn(drain::run(engine.clone()));
         let reports = Reports { engine: engine.clone(), applied: applied_tx, outcomes: outcomes_tx };
         (Self { engine, view, _tasks: tasks }, move |report| reports.take(report))
     }

@@ -55,6 +55,8 @@ pub(crate) struct Index {
     pub nat_gateway_of_eni: OrdMap<EniId, NatGatewayId>,
     /// Those that are about to become another state by themselves.
     pub passing_nat_gateways: OrdSet<NatGatewayId>,
+    /// Those with draining addresses, by when the first of these goes.
+    pub draining_nat_gateways: OrdSet<(Timestamp, NatGatewayId)>,
     pub reservations_of_subnet: OrdMap<SubnetId, OrdSet<SubnetCidrReservationId>>,
     pub trunk_of_branch: OrdMap<EniId, TrunkAssociationId>,
     pub branches_of_trunk: OrdMap<EniId, OrdSet<TrunkAssociationId>>,
@@ -137,6 +139,9 @@ impl Index {
                 if gateway.is_passing() {
                     self.passing_nat_gateways.insert(gateway.id);
                 }
+                if let Some(end) = gateway.first_drain_end() {
+                    self.draining_nat_gateways.insert((end, gateway.id));
+                }
             }
             Record::SubnetCidrReservation(reservation) => {
                 link(&mut self.reservations_of_subnet, reservation.subnet, reservation.id);
@@ -200,6 +205,9 @@ impl Index {
                     forget(&mut self.nat_gateway_of_eni, &eni, &gateway.id);
                 }
                 self.passing_nat_gateways.remove(&gateway.id);
+                if let Some(end) = gateway.first_drain_end() {
+                    self.draining_nat_gateways.remove(&(end, gateway.id));
+                }
             }
             Record::SubnetCidrReservation(reservation) => {
                 unlink(&mut self.reservations_of_subnet, &reservation.subnet, &reservation.id);

@@ -257,6 +257,13 @@ impl World {
         self.index.passing_nat_gateways.iter().copied()
     }
 
+    /// The NAT gateways with draining addresses, each with when the first of these is taken away at the latest; the
+    /// soonest first.
+    pub fn draining_nat_gateways(&self) -> impl Iterator<Item = (Timestamp, &Arc<NatGateway>)> + '_ {
+        let ends = self.index.draining_nat_gateways.iter();
+        ends.filter_map(|(end, id)| Some((*end, self.nat_gateway(*id)?)))
+    }
+
     pub fn groups_of_owner(&self, owner: AccountId) -> usize {
         self.index.groups_of_owner.get(&owner).map_or(0, OrdSet::len)
     }

@@ -75,6 +75,11 @@ impl NatPorts {
         was_there
     }
 
+    /// Has the address any connection?
+    pub fn uses(&self, address: Ipv4Addr) -> bool {
+        self.taken.keys().any(|slot| slot.address == IpAddr::V4(address))
+    }
+
     /// Connections that there are.
     pub fn len(&self) -> usize {
         self.taken.values().map(|ports| ports.count as usize).sum()
@@ -191,6 +196,8 @@ mod tests {
         let third = open(&mut ports, 10, wanted(40_000, 1)).unwrap();
         assert!(third.src_port != 40_000 && third.src_port >= FIRST_NAT_PORT);
         assert_eq!(open(&mut ports, 10, wanted(40_000, 2)).unwrap().src_port, 40_000, "another destination");
+        assert!(ports.uses(ADDRESSES[1]) && ports.release(&second) && !ports.uses(ADDRESSES[1]));
+        assert!(ports.uses(ADDRESSES[0]));
         assert!(open(&mut ports, 10, wanted(22, 1)).unwrap().src_port >= FIRST_NAT_PORT);
     }
 

@@ -11,6 +11,7 @@ mod boot;
 mod changed;
 mod config;
 mod down;
+mod drain;
 mod ena;
 mod eni_plan;
 mod error;

@@ -6,6 +6,7 @@
 use crate::boot::{self, BootPlan};
 use crate::changed::{all_instances, changed_instances};
 use crate::config::AgentConfig;
+use crate::drain::Drains;
 use crate::error::{AgentError, chain};
 use crate::guest::{self, Guest};
 use crate::live::{Outcome, RunningInstance};
@@ -79,6 +80,7 @@ pub struct Reconciler {
     last: Option<HostView>,
     /// What a worker has done something to since the last round.
     touched: BTreeSet<(Region, InstanceId)>,
+    drains: Drains,
     /// Something could not be made right; all of it is tried again soon.
     is_behind: bool,
 }
@@ -105,6 +107,7 @@ impl Reconciler {
             applied,
             last: None,
             touched: BTreeSet::new(),
+            drains: Drains::default(),
             is_behind: false,
         }
     }
@@ -189,6 +192,14 @@ impl Reconciler {
         self.engine.apply(view.clone(), Now::read());
         self.applied.store(view.generation.0, Ordering::Release);
         self.report(HostReport::Applied { generation: view.generation });
+        self.report_drained();
+    }
+
+    /// Tells which draining addresses no connection uses any more, in the view that packets obey.
+    fn report_drained(&mut self) {
+        let Some(last) = &self.last else { return };
+        let unused = self.drains.newly_unused(last, &self.engine);
+        unused.into_iter().for_each(|report| self.report(report));
     }
 
     /// The instances that may not be as the view says: all of them at first and after a failure.
@@ -339,8 +350,9 @@ impl Reconciler {
         }
     }
 
-    /// Finds instances that ended by themselves, and tries again what failed.
+    /// Finds instances and drained addresses that ended by themselves, and tries again what failed.
     pub fn look_after(&mut self, view: &HostView) {
+        self.report_drained();
         let known = self.slots.len();
         self.slots.retain(|_, slot| !matches!(slot, Slot::Unended));
         self.is_behind |= self.slots.len() < known;

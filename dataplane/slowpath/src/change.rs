@@ -62,7 +62,8 @@ impl<K: Kernel> Work<'_, K> {
         self.state.flows.len() > 0 || self.state.connections.len() > 0
     }
 
-    /// Connections end with their gateway, and with the address that it translated them to.
+    /// Connections end with their gateway, and with the address that it translated them to. An address that drains is
+    /// there still.
     fn forget_lost_gateways(&mut self, reads: &HashSet<Read>) {
         let trackers: Vec<Tracker> = self.state.connections.trackers().collect();
         for tracker in trackers {

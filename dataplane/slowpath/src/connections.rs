@@ -202,6 +202,11 @@ impl ConnectionTable {
         self.by_tracker.get(&tracker).map_or(0, |of| of.connections.len())
     }
 
+    /// Has a connection of this NAT gateway been translated to the address?
+    pub fn uses_address(&self, gateway: NatGatewayId, address: Ipv4Addr) -> bool {
+        self.by_tracker.get(&Tracker::NatGateway(gateway)).is_some_and(|of| of.ports.uses(address))
+    }
+
     pub fn len(&self) -> usize {
         self.by_tracker.values().map(|of| of.connections.len()).sum()
     }
@@ -307,7 +312,9 @@ mod tests {
         table.get_mut(nat, &outside.reversed()).unwrap().note(&outside.reversed(), 3, 0x12, 6);
         assert_eq!(table.get(nat, &inside).unwrap().activity.reverse.packets, 3);
         assert_eq!(table.free_port(gateway, &[own], 1, &outside), None, "one port is all that the limit allows");
+        assert!(table.uses_address(gateway, own));
         assert!(table.remove(nat, &outside.reversed()).is_some());
+        assert!(!table.uses_address(gateway, own));
         assert_eq!(table.free_port(gateway, &[own], 1, &outside), Some((own, 4000)));
         assert_eq!((table.find(nat, &outside), table.len()), (None, 0));
     }

@@ -112,6 +112,49 @@ fn an_idle_connection_of_a_nat_gateway_ends_and_its_sender_is_told() {
     assert_eq!(host.send("c > 203.0.113.7 tcp 4000:80 syn").fate(), Fate::LeftRegion);
 }
 
+/// A gateway with two addresses of which the second drains, or has drained.
+const DRAINING: &str = "nat g pub 10.0.0.9,10.0.0.8 eip 198.51.100.9,198.51.100.8 drains 10.0.0.8 ports 1";
+
+#[test]
+fn connections_by_an_address_that_drains_go_on_until_it_goes() {
+    let mut host = edge();
+    host.change("nat g pub 10.0.0.9,10.0.0.8 eip 198.51.100.9,198.51.100.8 ports 1");
+    let gateway = host.scenario.nat_gateway("g");
+    let (first, second) = ("10.0.0.9".parse().unwrap(), "10.0.0.8".parse().unwrap());
+    for (port, public) in [(4000, "198.51.100.9"), (4001, "198.51.100.8")] {
+        host.send(&format!("c > 203.0.113.7 tcp {port}:80 syn"));
+        assert_eq!(only_sent(&host).1.src.to_string(), public);
+        host.send(&format!("uplink[203.0.113.7] > {public} tcp 80:{port} syn+ack"));
+        host.sent();
+    }
+    host.change(DRAINING);
+    assert_eq!(host.send("c > 203.0.113.7 tcp 4001:80 ack"), Seen::Hit(Fate::LeftRegion));
+    assert_eq!(told(&only_sent(&host).1), "tcp 198.51.100.8:4001 > 203.0.113.7:80");
+    let refused = Fate::Dropped(DropReason::NatPortExhausted);
+    assert_eq!(host.send("c > 203.0.113.7 tcp 4002:80 syn").fate(), refused, "it takes nothing new");
+    assert!(host.engine.is_nat_address_used(gateway, first) && host.engine.is_nat_address_used(gateway, second));
+    host.change("nat g pub 10.0.0.9 eip 198.51.100.9 ports 1");
+    assert!(host.engine.is_nat_address_used(gateway, first) && !host.engine.is_nat_address_used(gateway, second));
+    assert_eq!(host.send("c > 203.0.113.7 tcp 4001:80 ack").fate(), Fate::Dropped(DropReason::NatIdleTimeout));
+    assert_eq!(host.send("c > 203.0.113.7 tcp 4000:80 ack"), Seen::Hit(Fate::LeftRegion));
+}
+
+#[test]
+fn an_address_that_drains_is_unused_once_its_connections_have_ended() {
+    let mut host = edge();
+    host.change("nat g pub 10.0.0.9,10.0.0.8 eip 198.51.100.9,198.51.100.8 ports 1");
+    host.send("c > 203.0.113.7 tcp 4000:80 syn");
+    host.send("c > 203.0.113.7 tcp 4001:80 syn");
+    host.change(DRAINING);
+    let (gateway, second) = (host.scenario.nat_gateway("g"), "10.0.0.8".parse().unwrap());
+    host.send("c > 203.0.113.7 tcp 4001:80 rst");
+    host.engine.expire(host.now).unwrap();
+    assert!(host.engine.is_nat_address_used(gateway, second), "a late packet may come");
+    host.wait(11);
+    host.engine.expire(host.now).unwrap();
+    assert!(!host.engine.is_nat_address_used(gateway, second));
+}
+
 #[test]
 fn at_the_port_limit_new_flows_are_refused_and_old_ones_live_on() {
     let mut host = edge();

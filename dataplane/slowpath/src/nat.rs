@@ -10,6 +10,7 @@ use gp_trace::{Connection, Path, Resource, Tracker, Verdict};
 use gp_wire::protocol;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 /// Name of the drop reason for a gateway without a free port.
 const PORTS_EXHAUSTED: &str = "nat-port-exhausted";
@@ -99,6 +100,12 @@ impl NatTable {
 }
 
 impl<K: Kernel> Engine<K> {
+    /// Does a connection use this address of a NAT gateway? One that drains, in the view that the engine obeys, gets no
+    /// new ones: once it is unused it stays so.
+    pub fn is_nat_address_used(&self, gateway: NatGatewayId, address: Ipv4Addr) -> bool {
+        self.work(Now::default(), |work| work.state.connections.uses_address(gateway, address))
+    }
+
     /// What the NAT gateways have counted that have carried anything on this host.
     pub fn nat_gateways(&self) -> BTreeMap<NatGatewayId, NatCounters> {
         self.work(Now::default(), |work| {

@@ -77,6 +77,7 @@ pub(crate) fn nat(world: &World, name: &str, tokens: &mut Tokens<'_>) -> Result<
         ("deleted", NatGatewayState::Deleted),
     ];
     let state = states.into_iter().find(|(word, _)| tokens.take(word)).map_or(NatGatewayState::Available, |(_, s)| s);
+    let draining = if tokens.take("drains") { addresses(tokens)? } else { Vec::new() };
     let ports_per_destination = if tokens.take("ports") { Some(tokens.value("number")?) } else { None };
     let mut records = Vec::new();
     let mut held = Vec::new();
@@ -88,6 +89,7 @@ pub(crate) fn nat(world: &World, name: &str, tokens: &mut Tokens<'_>) -> Result<
             private_ip,
             allocation: public.map(|_| id(AllocationId::from_bits, "eip", &elastic)),
             association: public.map(|_| association),
+            drains_until: draining.contains(&private_ip).then_some(DRAIN_END),
         });
         records.extend(public.map(|public_ip| {
             let association = AddressAssociation { id: association, eni: eni.id, private_ip };
@@ -112,6 +114,9 @@ pub(crate) fn nat(world: &World, name: &str, tokens: &mut Tokens<'_>) -> Result<
     records.extend([Record::from(eni), Record::from(gateway)]);
     Ok(records)
 }
+
+/// When draining addresses go, if anybody looks: text has no clock.
+const DRAIN_END: Timestamp = Timestamp(350_000);
 
 fn addresses(tokens: &mut Tokens<'_>) -> Result<Vec<Ipv4Addr>> {
     let words = tokens.word("addresses")?.split(',');

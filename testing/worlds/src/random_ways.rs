@@ -155,8 +155,9 @@ impl Ways {
             _ => format!(" eip 198.51.100.{last},198.51.100.{}", last + 1),
         };
         let state = if rng.chance(10) { " deleting" } else { "" };
+        let drains = if rng.chance(20) { second.replace(',', " drains ") } else { String::new() };
         let ports = if rng.chance(60) { " ports 1" } else { "" };
-        format!("nat v{vpc}m{index} v{vpc}s{subnet} {addresses}{publics}{state}{ports}")
+        format!("nat v{vpc}m{index} v{vpc}s{subnet} {addresses}{publics}{state}{drains}{ports}")
     }
 
     fn elastic(&self, rng: &mut Rng, index: usize) -> String {

@@ -7,7 +7,8 @@
 //! igw NAME [VPC]
 //! eigw NAME VPC
 //! eip NAME ADDRESS [ENI PRIVATE]                                 an Elastic IP address, associated if an ENI is given
-//! nat NAME SUBNET ADDRESS[,ADDRESS] [eip ADDRESS[,ADDRESS]] [STATE] [ports N]       private without eip
+//! nat NAME SUBNET ADDRESS[,ADDRESS] [eip ADDRESS[,ADDRESS]] [STATE] [drains ADDRESS[,ADDRESS]] [ports N]
+//!                                                                                     private without eip
 //! pl NAME CIDR[,CIDR]
 //! acl NAME VPC [in|out NUMBER allow|deny TRAFFIC CIDR]…         VPC.acl is the VPC's default list
 //! sg NAME VPC [in TRAFFIC from PEER | out TRAFFIC to PEER | out none]…    VPC.default is the VPC's default group

@@ -1,10 +1,11 @@
 //! Addresses of a NAT gateway beside its primary one: AssociateNatGatewayAddress and DisassociateNatGatewayAddress
 //! of a public gateway, AssignPrivateNatGatewayAddress and UnassignPrivateNatGatewayAddress of a private one.
 //!
-//! Connections by an address that is taken away end at once: `MaxDrainDurationSeconds` is the longest that AWS would
-//! let them live, and nothing here lives longer.
+//! An address that is taken away drains: connections by it go on until they end or `MaxDrainDurationSeconds` are over, new
+//! ones have other addresses. Until then it stays the gateway's. Which answer a second call for it gets is not
+//! documented: here the shorter of the two durations holds.
 
-use super::describe::address_shape;
+use super::describe::{address_shape, address_status};
 use crate::address::stand_for;
 use crate::context::refuse_unsupported;
 use crate::network_interface::{Wanted, managed};
@@ -17,6 +18,10 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 type Shown = Vec<shapes::NatGatewayAddress>;
+
+/// Seconds that connections by an address may go on where the call doesn't say (EC2 API reference,
+/// "DisassociateNatGatewayAddress").
+const DRAIN_SECS: i64 = 350;
 
 /// # Errors
 /// `NatGatewayNotFound`, `InvalidAllocationID.NotFound`, `Resource.AlreadyAssociated`, why a private address can't be
@@ -49,13 +54,18 @@ pub(crate) fn associate(
     let mut added = Vec::with_capacity(private.len());
     for (address, private_ip) in elastic.iter().zip(private) {
         let association = stand_for(ctx, address, &interface, private_ip);
-        added.push(NatGatewayAddress { private_ip, allocation: Some(address.id), association: Some(association) });
+        added.push(NatGatewayAddress {
+            private_ip,
+            allocation: Some(address.id),
+            association: Some(association),
+            drains_until: None,
+        });
     }
     let nat_gateway_addresses = add(ctx, &gateway, &added, "associating");
     Ok(shapes::AssociateNatGatewayAddressResult { nat_gateway_id: Some(gateway.id.to_string()), nat_gateway_addresses })
 }
 
-/// The private address goes with its Elastic IP address, which stays allocated.
+/// The private address goes with its Elastic IP address, which stays allocated, once it has drained.
 ///
 /// # Errors
 /// `NatGatewayNotFound`, `InvalidAssociationID.NotFound`; `InvalidParameterValue` for the primary address.
@@ -63,14 +73,14 @@ pub(crate) fn disassociate(
     ctx: &mut Context<'_>,
     request: &shapes::DisassociateNatGatewayAddressRequest,
 ) -> Result<shapes::DisassociateNatGatewayAddressResult, ApiError> {
-    let (gateway, eni) = available(ctx, request.nat_gateway_id.as_deref(), NatConnectivity::Public)?;
+    let (gateway, _) = available(ctx, request.nat_gateway_id.as_deref(), NatConnectivity::Public)?;
     let find = |text: &String| {
         let id: Option<AddressAssociationId> = text.parse().map_err(|_: ParseIdError| ()).ok();
         let place = gateway.addresses.iter().position(|address| id.is_some() && address.association == id);
         place.ok_or_else(|| lookup::ASSOCIATION.not_found(&[text]))
     };
     let places = request.association_ids.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-    let nat_gateway_addresses = remove(ctx, &gateway, eni, &places, "disassociating")?;
+    let nat_gateway_addresses = drain(ctx, &gateway, &places, request.max_drain_duration_seconds)?;
     Ok(shapes::DisassociateNatGatewayAddressResult {
         nat_gateway_id: Some(gateway.id.to_string()),
         nat_gateway_addresses,
@@ -99,7 +109,12 @@ pub(crate) fn assign_private(
     };
     check_count(ctx, gateway.connectivity, gateway.addresses.len() + wanted.len())?;
     let private = managed::add_addresses(ctx, eni, &wanted)?;
-    let new = |private_ip: Ipv4Addr| NatGatewayAddress { private_ip, allocation: None, association: None };
+    let new = |private_ip: Ipv4Addr| NatGatewayAddress {
+        private_ip,
+        allocation: None,
+        association: None,
+        drains_until: None,
+    };
     let added: Vec<_> = private.into_iter().map(new).collect();
     let nat_gateway_addresses = add(ctx, &gateway, &added, "assigning");
     Ok(shapes::AssignPrivateNatGatewayAddressResult {
@@ -114,7 +129,7 @@ pub(crate) fn unassign_private(
     ctx: &mut Context<'_>,
     request: &shapes::UnassignPrivateNatGatewayAddressRequest,
 ) -> Result<shapes::UnassignPrivateNatGatewayAddressResult, ApiError> {
-    let (gateway, eni) = available(ctx, request.nat_gateway_id.as_deref(), NatConnectivity::Private)?;
+    let (gateway, _) = available(ctx, request.nat_gateway_id.as_deref(), NatConnectivity::Private)?;
     let find = |private: Ipv4Addr| {
         let place = gateway.addresses.iter().position(|address| address.private_ip == private);
         place.ok_or_else(|| {
@@ -124,7 +139,7 @@ pub(crate) fn unassign_private(
     };
     let listed = parse_addresses(&request.private_ip_addresses)?;
     let places = listed.into_iter().map(find).collect::<Result<Vec<_>, _>>()?;
-    let nat_gateway_addresses = remove(ctx, &gateway, eni, &places, "unassigning")?;
+    let nat_gateway_addresses = drain(ctx, &gateway, &places, request.max_drain_duration_seconds)?;
     Ok(shapes::UnassignPrivateNatGatewayAddressResult {
         nat_gateway_id: Some(gateway.id.to_string()),
         nat_gateway_addresses,
@@ -186,21 +201,27 @@ fn add(ctx: &mut Context<'_>, gateway: &NatGateway, added: &[NatGatewayAddress],
     new.map(|address| address_shape(ctx, &after, address, status)).collect()
 }
 
-fn remove(
+/// Lets the addresses drain; they go once no connection uses them, or when the time is over (`settle`).
+///
+/// # Errors
+/// `InvalidParameterValue` for the primary address.
+fn drain(
     ctx: &mut Context<'_>,
     gateway: &NatGateway,
-    eni: EniId,
     places: &[usize],
-    status: &str,
+    max_secs: Option<i64>,
 ) -> Result<Shown, ApiError> {
     if places.contains(&0) {
         let message = format!("The primary address of NAT gateway {} can't be taken away.", gateway.id);
         return Err(ApiError::client("InvalidParameterValue", message));
     }
-    let gone: Vec<_> = places.iter().filter_map(|place| gateway.addresses.get(*place)).collect();
-    let shown = gone.iter().map(|address| address_shape(ctx, gateway, address, status)).collect();
-    let private: Vec<_> = gone.iter().map(|address| address.private_ip).collect();
-    managed::remove_addresses(ctx, eni, &private)?;
-    ctx.edit(gateway, |gateway| gateway.addresses.retain(|address| !private.contains(&address.private_ip)));
-    Ok(shown)
+    let until = ctx.now.plus_secs(max_secs.unwrap_or(DRAIN_SECS).unsigned_abs());
+    let after = ctx.edit(gateway, |gateway| {
+        for place in places {
+            let Some(address) = gateway.addresses.get_mut(*place) else { continue };
+            address.drains_until = Some(address.drains_until.map_or(until, |earlier| earlier.min(until)));
+        }
+    });
+    let draining = places.iter().filter_map(|place| after.addresses.get(*place));
+    Ok(draining.map(|address| address_shape(ctx, &after, address, address_status(&after, address))).collect())
 }

@@ -179,6 +179,7 @@ fn build(ctx: &mut Context<'_>, gateway: &mut NatGateway, wish: Wish) -> Result<
             private_ip,
             allocation: elastic.map(|address| address.id),
             association,
+            drains_until: None,
         });
     }
     Ok(Ok(()))

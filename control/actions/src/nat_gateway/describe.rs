@@ -35,8 +35,8 @@ pub(crate) fn describe(
 }
 
 pub(super) fn shape(ctx: &Context<'_>, gateway: &NatGateway) -> shapes::NatGateway {
-    let status = address_status(gateway);
-    let addresses = gateway.addresses.iter().map(|address| address_shape(ctx, gateway, address, status));
+    let shown = |address| address_shape(ctx, gateway, address, address_status(gateway, address));
+    let addresses = gateway.addresses.iter().map(shown);
     // It is known before the gateway has failed, but AWS doesn't tell so early.
     let failure = gateway.failure.as_ref().filter(|_| gateway.state != NatGatewayState::Pending);
     shapes::NatGateway {
@@ -77,13 +77,14 @@ pub(super) fn address_shape(
     }
 }
 
-/// What is being done with the gateway's addresses while nobody adds or removes one.
-fn address_status(gateway: &NatGateway) -> &'static str {
+/// What is being done with the address.
+pub(super) fn address_status(gateway: &NatGateway, address: &NatGatewayAddress) -> &'static str {
+    let goes = gateway.state == NatGatewayState::Deleting || address.drains_until.is_some();
     match (gateway.state, gateway.connectivity) {
         (NatGatewayState::Pending, NatConnectivity::Public) => "associating",
         (NatGatewayState::Pending, NatConnectivity::Private) => "assigning",
-        (NatGatewayState::Deleting, NatConnectivity::Public) => "disassociating",
-        (NatGatewayState::Deleting, NatConnectivity::Private) => "unassigning",
+        (_, NatConnectivity::Public) if goes => "disassociating",
+        (_, NatConnectivity::Private) if goes => "unassigning",
         _ => "succeeded",
     }
 }

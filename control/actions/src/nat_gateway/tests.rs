@@ -2,7 +2,9 @@
 
 use crate::instance::testing::Net;
 use crate::testing::values;
-use crate::{DialError, plan_expiry, plan_nat_ports};
+use crate::{DialError, plan_drained, plan_expiry, plan_nat_ports, plan_report};
+use gp_compile::HostReport;
+use gp_model::Region;
 
 /// A net whose VPC has an internet gateway.
 fn net() -> Net {
@@ -320,4 +322,131 @@ fn the_dial_holds_a_gateway_to_fewer_connections() {
     let changes = turn(&net, None).unwrap();
     net.lab.apply(changes);
     assert_eq!(net.lab.world.nat_gateway(id).unwrap().port_limit(), 55_000);
+}
+
+/// A public gateway with a second address, whose connections go on: its id, that address's allocation and association.
+fn with_second(net: &mut Net) -> (String, String, String) {
+    let (first, second) = (allocate(net), allocate(net));
+    let form = format!("{}&SecondaryAllocationId.1={second}", public_form(net, &first));
+    let id = net.lab.get(&form, "natGatewayId");
+    let association = values(&show(net, &id), "associationId").remove(1);
+    net.lab.host_is_away = true;
+    (id, second, association)
+}
+
+fn drain_form(id: &str, association: &str, secs: &str) -> String {
+    format!("Action=DisassociateNatGatewayAddress&NatGatewayId={id}&AssociationId.1={association}{secs}")
+}
+
+/// The seconds after which the first draining address goes: one before, and then.
+fn drains_for(net: &mut Net, secs: u64) {
+    let changes = plan_drained(&net.lab.world, net.lab.now.plus_secs(secs - 1));
+    assert_eq!(changes, [], "after {} s", secs - 1);
+    let changes = plan_drained(&net.lab.world, net.lab.now.plus_secs(secs));
+    assert!(!changes.is_empty(), "after {secs} s");
+    net.lab.apply(changes);
+}
+
+#[test]
+fn an_address_drains_for_as_long_as_asked_and_is_free_afterwards() {
+    for (asked, secs) in [("", 350), ("&MaxDrainDurationSeconds=1", 1), ("&MaxDrainDurationSeconds=4000", 4000)] {
+        let mut net = net();
+        let (id, second, association) = with_second(&mut net);
+        let told = net.lab.xml(&drain_form(&id, &association, asked));
+        assert_eq!((value(&told, "status"), value(&told, "allocationId")), ("disassociating".into(), second.clone()));
+        let shown = show(&mut net, &id);
+        assert_eq!(values(&shown, "status"), ["succeeded", "disassociating"]);
+        assert_eq!((values(&shown, "publicIp").len(), value(&shown, "state")), (2, "available".into()));
+        let subnet = net.subnet.clone();
+        let own = net.eni(&subnet);
+        let (first, taken) = (values(&shown, "allocationId").remove(0), values(&shown, "privateIp").remove(1));
+        let again = format!("Action=AssociateNatGatewayAddress&NatGatewayId={id}&AllocationId.1={second}");
+        net.lab.refuses(&[
+            (&again, "Resource.AlreadyAssociated"),
+            (&format!("Action=AssociateAddress&AllocationId={second}&NetworkInterfaceId={own}"), "Resource.AlreadyAss"),
+            (&format!("Action=ReleaseAddress&AllocationId={second}"), "AuthFailure"),
+            (
+                &format!("Action=AssignPrivateIpAddresses&NetworkInterfaceId={own}&PrivateIpAddress.1={taken}"),
+                "InvalidParameterValue",
+            ),
+        ]);
+        drains_for(&mut net, secs);
+        let shown = show(&mut net, &id);
+        assert_eq!((value(&shown, "status"), value(&shown, "allocationId")), ("succeeded".into(), first));
+        net.lab.xml(&format!("Action=AssociateAddress&AllocationId={second}&NetworkInterfaceId={own}"));
+        net.lab.xml(&format!("Action=AssignPrivateIpAddresses&NetworkInterfaceId={own}&PrivateIpAddress.1={taken}"));
+        assert_eq!(net.lab.world.draining_nat_gateways().count(), 0);
+    }
+}
+
+#[test]
+fn each_address_has_its_own_time_to_drain_and_a_second_call_only_shortens_it() {
+    let mut net = Net::new();
+    let form = format!("{}&SecondaryPrivateIpAddressCount=2", private_form(&net));
+    let id = net.lab.get(&form, "natGatewayId");
+    let addresses = values(&show(&mut net, &id), "privateIp");
+    net.lab.host_is_away = true;
+    let drain = |address: &str, secs: u64| {
+        format!(
+            "Action=UnassignPrivateNatGatewayAddress&NatGatewayId={id}&PrivateIpAddress.1={address}\
+             &MaxDrainDurationSeconds={secs}"
+        )
+    };
+    net.lab.refuses(&[
+        (&drain(&addresses[1], 0), "InvalidParameterValue"),
+        (&drain(&addresses[1], 4001), "InvalidParameterValue"),
+        (&drain(&addresses[0], 1), "InvalidParameterValue: The primary address"),
+    ]);
+    net.lab.xml(&drain(&addresses[1], 30));
+    net.lab.xml(&drain(&addresses[2], 10));
+    assert_eq!(value(&net.lab.xml(&drain(&addresses[2], 60)), "status"), "unassigning");
+    assert_eq!(values(&show(&mut net, &id), "status"), ["succeeded", "unassigning", "unassigning"]);
+    drains_for(&mut net, 10);
+    assert_eq!(values(&show(&mut net, &id), "privateIp"), addresses[..2]);
+    net.lab.xml(&drain(&addresses[1], 20));
+    drains_for(&mut net, 20);
+    assert_eq!(values(&show(&mut net, &id), "privateIp"), addresses[..1]);
+    let eni = net.lab.world.tables().enis.values().next().unwrap().clone();
+    assert_eq!(eni.private_ipv4.iter().map(ToString::to_string).collect::<Vec<_>>(), addresses[..1]);
+}
+
+#[test]
+fn an_address_that_nobody_uses_any_more_goes_before_its_time() {
+    let mut net = net();
+    let (id, second, association) = with_second(&mut net);
+    net.lab.xml(&drain_form(&id, &association, ""));
+    let draining = net.lab.world.nat_gateway(id.parse().unwrap()).unwrap().addresses[1].clone();
+    let report = |net: &Net, drains_until, region| HostReport::NatAddressUnused {
+        region,
+        gateway: net.lab.world.draining_nat_gateways().next().unwrap().1.id,
+        address: draining.private_ip,
+        drains_until,
+    };
+    let (until, here) = (draining.drains_until.unwrap(), net.lab.world.region.clone());
+    for outdated in [report(&net, net.lab.now, here.clone()), report(&net, until, Region::new("eu-west-1"))] {
+        assert_eq!(plan_report(&net.lab.world, &outdated, net.lab.now), []);
+    }
+    let unused = report(&net, until, here);
+    let changes = plan_report(&net.lab.world, &unused, net.lab.now);
+    net.lab.apply(changes);
+    assert_eq!(values(&show(&mut net, &id), "status"), ["succeeded"]);
+    assert_eq!(plan_report(&net.lab.world, &unused, net.lab.now), [], "told again");
+    net.lab.xml(&format!("Action=ReleaseAddress&AllocationId={second}"));
+}
+
+#[test]
+fn a_gateway_is_deleted_with_the_addresses_that_drain() {
+    let mut net = net();
+    let (id, second, association) = with_second(&mut net);
+    net.lab.xml(&drain_form(&id, &association, "&MaxDrainDurationSeconds=5"));
+    net.lab.xml(&format!("Action=DeleteNatGateway&NatGatewayId={id}"));
+    assert_eq!(values(&show(&mut net, &id), "status"), ["disassociating", "disassociating"]);
+    assert!(net.lab.refusal(&drain_form(&id, &association, "")).starts_with("IncorrectState"));
+    let later = net.lab.now.plus_secs(5);
+    assert_eq!(plan_drained(&net.lab.world, later), [], "they go with the gateway");
+    net.lab.settle();
+    assert_eq!(value(&show(&mut net, &id), "state"), "deleted");
+    assert!(net.lab.all("Action=DescribeAddresses", "associationId").is_empty());
+    assert_eq!(plan_drained(&net.lab.world, later), []);
+    net.lab.xml(&format!("Action=ReleaseAddress&AllocationId={second}"));
 }

@@ -2,8 +2,9 @@
 //! Source: EC2 API reference, "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses".
 
 use crate::Context;
-use gp_model::{Change, Eni, EniId, World};
+use gp_model::{Address, Change, Eni, EniId, World};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// Ends what associations Elastic IP addresses have with the ENI's private addresses that `goes` names.
 pub(super) fn free(ctx: &mut Context<'_>, eni: EniId, goes: impl Fn(&Ipv4Addr) -> bool) {
@@ -28,11 +29,16 @@ pub(super) fn follow(ctx: &mut Context<'_>, private: Ipv4Addr, from: EniId, to: 
     });
 }
 
-/// The changes that set free all the Elastic IP addresses of an ENI that goes with its instance.
+/// The changes that set free all the Elastic IP addresses of an ENI that goes.
 pub(crate) fn freed_with(world: &World, eni: &Eni) -> Vec<Change> {
-    let addresses = world.addresses_of_eni(eni.id);
-    let free = |address: &std::sync::Arc<gp_model::Address>| {
-        Change::Put(gp_model::Address { association: None, service_managed: None, ..(**address).clone() }.into())
+    freed(world, eni, |_| true)
+}
+
+/// The changes that set free what Elastic IP addresses stand for the ENI's private addresses that `goes` names.
+pub(super) fn freed(world: &World, eni: &Eni, goes: impl Fn(&Ipv4Addr) -> bool) -> Vec<Change> {
+    let stands_for_one = |address: &&Arc<Address>| address.association.as_ref().is_some_and(|of| goes(&of.private_ip));
+    let free = |address: &Arc<Address>| {
+        Change::Put(Address { association: None, service_managed: None, ..(**address).clone() }.into())
     };
-    addresses.map(free).collect()
+    world.addresses_of_eni(eni.id).filter(stands_for_one).map(free).collect()
 }

@@ -96,18 +96,17 @@ fn take(ctx: &mut Context<'_>, subnet: &Subnet, wanted: &Wanted<Ipv4Addr>) -> Re
     }
 }
 
-/// Takes secondary IPv4 addresses from the ENI, with what Elastic IP addresses stand for them. The primary one stays.
-///
-/// # Errors
-/// `InvalidNetworkInterfaceID.NotFound`.
-pub(crate) fn remove_addresses(ctx: &mut Context<'_>, id: EniId, addresses: &[Ipv4Addr]) -> Result<(), ApiError> {
-    let eni = managed(ctx, id)?;
+/// The changes that take secondary IPv4 addresses from the ENI, and set free what Elastic IP addresses stand for them.
+/// The primary one stays. None if the ENI has gone.
+pub(crate) fn without_addresses(world: &World, id: EniId, addresses: &[Ipv4Addr]) -> Vec<Change> {
+    let Some(eni) = world.eni(id).filter(|eni| eni.requester_managed) else { return Vec::new() };
     let primary = eni.primary_ipv4();
     let goes = |address: &Ipv4Addr| addresses.contains(address) && Some(*address) != primary;
-    let gone: Vec<_> = eni.private_ipv4.iter().copied().filter(goes).collect();
-    elastic_ip::free(ctx, id, |private| gone.contains(private));
-    ctx.edit(&*eni, |eni| eni.private_ipv4.retain(|address| !gone.contains(address)));
-    Ok(())
+    let mut changes = elastic_ip::freed(world, eni, goes);
+    let mut after = (**eni).clone();
+    after.private_ipv4.retain(|address| !goes(address));
+    changes.push(Change::Put(after.into()));
+    changes
 }
 
 fn managed(ctx: &Context<'_>, id: EniId) -> Result<Arc<Eni>, ApiError> {

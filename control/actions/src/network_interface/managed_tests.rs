@@ -117,7 +117,8 @@ fn a_released_eni_is_gone_and_its_elastic_ips_are_free() {
     let added = net.lab.by_service(|ctx| managed::add_addresses(ctx, eni, &Wanted::Count(2))).unwrap();
     let primary = net.lab.world.eni(eni).unwrap().primary_ipv4().unwrap();
     let (first, second) = (elastic_ip(&mut net, eni, primary, 1), elastic_ip(&mut net, eni, added[0], 2));
-    net.lab.by_service(|ctx| managed::remove_addresses(ctx, eni, &[added[0], primary])).unwrap();
+    let changes = managed::without_addresses(&net.lab.world, eni, &[added[0], primary]);
+    net.lab.apply(changes);
     assert_eq!(net.lab.world.eni(eni).unwrap().private_ipv4, [primary, added[1]]);
     assert_eq!((is_associated(&net, first), is_associated(&net, second)), (true, false));
     let changes = managed::released(&net.lab.world, eni);

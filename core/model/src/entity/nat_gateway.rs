@@ -50,6 +50,9 @@ pub struct NatGatewayAddress {
     /// Of a public gateway: the Elastic IP address and its association with the private one.
     pub allocation: Option<AllocationId>,
     pub association: Option<AddressAssociationId>,
+    /// It is being taken away: connections by it go on until then at most, and new ones have other addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drains_until: Option<Timestamp>,
 }
 
 /// Connections that one address of a NAT gateway can have to one destination (VPC user guide, "NAT gateways").
@@ -59,6 +62,13 @@ impl NatGateway {
     /// Is it on its way to another state, which it reaches once its host has done what is asked of it?
     pub fn is_passing(&self) -> bool {
         matches!(self.state, NatGatewayState::Pending | NatGatewayState::Deleting)
+    }
+
+    /// When the first of its draining addresses is taken away at the latest. None while the gateway itself goes: its
+    /// addresses go with it.
+    pub fn first_drain_end(&self) -> Option<Timestamp> {
+        let is_available = self.state == NatGatewayState::Available;
+        self.addresses.iter().filter(|_| is_available).filter_map(|address| address.drains_until).min()
     }
 
     /// Connections per address and destination.

@@ -1,8 +1,9 @@
 //! What would let a packet pass the gateways between a VPC and the outside.
 
 use super::remedy::{Remedy, remedy};
+use crate::stage::nat_gateway::addresses_for_new;
 use crate::{DropReason, Path, Resource};
-use gp_model::{NatGateway, NatGatewayId, World};
+use gp_model::{NatGatewayId, World};
 use std::net::IpAddr;
 
 /// Is it one of the gateways' reasons for which there is a remedy?
@@ -85,7 +86,7 @@ fn elastic_address(world: &World, path: &Path) -> Remedy {
 }
 
 fn more_ports(world: &World, id: NatGatewayId) -> Remedy {
-    let addresses = world.nat_gateway(id).map_or(0, |gateway: &std::sync::Arc<NatGateway>| gateway.addresses.len());
+    let addresses = world.nat_gateway(id).map_or(0, |gateway| addresses_for_new(gateway).count());
     remedy(
         format!("Give {id} more addresses than its {addresses}, or spread the connections over more destinations:"),
         format!("aws ec2 associate-nat-gateway-address --nat-gateway-id {id} --allocation-ids eipalloc-…"),

@@ -3,12 +3,13 @@
 //! Source: VPC user guide, "NAT gateways", "NAT gateway basics" and "Compare NAT gateways and NAT instances": TCP, UDP and
 //! ICMP alone; fragments of UDP alone; 55,000 connections to one destination for each address; a reset for what
 //! comes after 350 idle seconds; no answer to pings; NAT64 for 64:ff9b::/96. Which ICMP messages open a connection is not
-//! documented: here echo requests.
+//! documented: here echo requests. EC2 API reference, "DisassociateNatGatewayAddress": connections by an address that
+//! drains go on, new ones have other addresses.
 
 use crate::journey::{Journey, Stop};
 use crate::way::{self, Place};
 use crate::{Component, Connection, Detail, DropReason, Effect, Reply, Resource, Stage, StepAction, Tracker};
-use gp_model::{Direction, Eni, NatConnectivity, NatGateway, NatGatewayState, Subnet};
+use gp_model::{Direction, Eni, NatConnectivity, NatGateway, NatGatewayAddress, NatGatewayState, Subnet};
 use gp_wire::nat64;
 use gp_wire::{FiveTuple, IpPacket, Packet, TcpFlags, Transport, icmp, protocol};
 use std::net::{IpAddr, Ipv4Addr};
@@ -119,7 +120,7 @@ impl Nat<'_, '_> {
         let Some(wanted) = wanted else {
             return Err(self.drop(DropReason::NatProtocol, Detail::NotTranslated(tuple.protocol)));
         };
-        let addresses: Vec<Ipv4Addr> = self.addresses().collect();
+        let addresses: Vec<Ipv4Addr> = addresses_for_new(self.gateway).collect();
         let limit = self.gateway.port_limit();
         let free = self.journey.connections.free_port(self.gateway.id, &addresses, limit, &wanted);
         let Some((address, port)) = free else {
@@ -149,13 +150,6 @@ impl Nat<'_, '_> {
             }
             _ => Ok(()),
         }
-    }
-
-    /// The private addresses that connections can have; a public gateway uses those with a public one.
-    fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
-        let is_private = self.gateway.connectivity == NatConnectivity::Private;
-        let usable = self.gateway.addresses.iter().filter(move |address| is_private || address.allocation.is_some());
-        usable.map(|address| address.private_ip)
     }
 
     // === from outside ===
@@ -198,6 +192,16 @@ impl Nat<'_, '_> {
             self.journey.depends_on_more_than_the_tuple();
         }
     }
+}
+
+/// The private addresses that new connections can have: of a public gateway those with a public one, and none that
+/// drains.
+pub(crate) fn addresses_for_new(gateway: &NatGateway) -> impl Iterator<Item = Ipv4Addr> {
+    let is_private = gateway.connectivity == NatConnectivity::Private;
+    let is_usable = move |address: &&NatGatewayAddress| {
+        address.drains_until.is_none() && (is_private || address.allocation.is_some())
+    };
+    gateway.addresses.iter().filter(is_usable).map(|address| address.private_ip)
 }
 
 fn is_echo_request(tuple: &FiveTuple) -> bool {

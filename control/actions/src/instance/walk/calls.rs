@@ -169,7 +169,8 @@ pub(super) fn by_service(net: &mut Net, subnets: &[String], call: Call, (a, b, n
                 // A full subnet refuses.
                 drop(net.lab.by_service(|ctx| managed::add_addresses(ctx, eni.id, &Wanted::Count(b % 3))));
             } else if let Some(address) = super::pick(&eni.private_ipv4, b) {
-                net.lab.by_service(|ctx| managed::remove_addresses(ctx, eni.id, &[address])).expect("it is there");
+                let changes = managed::without_addresses(&net.lab.world, eni.id, &[address]);
+                net.lab.apply(changes);
             }
         }
         Call::ElasticIp => {
