@@ -1,24 +1,28 @@
-//! Compiles the kernel program with clang, or takes the object that `GROUNDPLANE_BPF_OBJ` names.
+//! Compiles the kernel programs with clang, or takes the objects in the folder that `GROUNDPLANE_BPF_OBJ` names.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-const SOURCE: &str = "from_eni.bpf.c";
+/// `NAME.bpf.c` becomes `NAME.bpf.o`.
+const PROGRAMS: &[&str] = &["from_eni", "from_card"];
 /// Debian and Ubuntu also install clang under its version's name only.
 const CLANGS: &[&str] = &["clang", "clang-19", "clang-18", "clang-17", "clang-16", "clang-15", "clang-14"];
 
 fn main() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bpf");
-    let object = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("from_eni.bpf.o");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     println!("cargo:rerun-if-env-changed=GROUNDPLANE_BPF_OBJ");
     println!("cargo:rerun-if-env-changed=CLANG");
     println!("cargo:rerun-if-changed={}", folder.display());
 
-    let made = match env::var_os("GROUNDPLANE_BPF_OBJ") {
-        Some(ready) => take(Path::new(&ready), &object),
-        None => compile(&folder, &object),
-    };
+    let made = PROGRAMS.iter().try_for_each(|program| {
+        let name = format!("{program}.bpf.o");
+        match env::var_os("GROUNDPLANE_BPF_OBJ") {
+            Some(ready) => take(&Path::new(&ready).join(&name), &out.join(&name)),
+            None => compile(&folder, &format!("{program}.bpf.c"), &out.join(&name)),
+        }
+    });
     if let Err(message) = made {
         eprintln!("error: {message}");
         std::process::exit(1);
@@ -29,10 +33,10 @@ fn take(ready: &Path, object: &Path) -> Result<(), String> {
     println!("cargo:rerun-if-changed={}", ready.display());
     fs::copy(ready, object)
         .map(drop)
-        .map_err(|error| format!("cannot copy GROUNDPLANE_BPF_OBJ={}: {error}", ready.display()))
+        .map_err(|error| format!("cannot copy {} of GROUNDPLANE_BPF_OBJ: {error}", ready.display()))
 }
 
-fn compile(folder: &Path, object: &Path) -> Result<(), String> {
+fn compile(folder: &Path, source: &str, object: &Path) -> Result<(), String> {
     let clang = find_clang()?;
     let target = match env::var("CARGO_CFG_TARGET_ENDIAN").as_deref() {
         Ok("big") => "bpfeb",
@@ -43,7 +47,7 @@ fn compile(folder: &Path, object: &Path) -> Result<(), String> {
         // Version 3 of the instruction set: atomic operations that are no calls; every kernel since 5.12 has it.
         .args(["-target", target, "-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra"])
         .arg(format!("-I{}", asm_headers()))
-        .args(["-c", SOURCE, "-o"])
+        .args(["-c", source, "-o"])
         .arg(object)
         .output()
         .map_err(|error| format!("cannot run {clang}: {error}"))?;
@@ -54,7 +58,7 @@ fn compile(folder: &Path, object: &Path) -> Result<(), String> {
         return Ok(());
     }
     let hint = if said.contains("file not found") { "\nkernel headers: apt install linux-libc-dev" } else { "" };
-    Err(format!("{clang} cannot compile dataplane/bpf/{SOURCE}:\n{said}{hint}"))
+    Err(format!("{clang} cannot compile dataplane/bpf/{source}:\n{said}{hint}"))
 }
 
 fn find_clang() -> Result<String, String> {
@@ -65,7 +69,7 @@ fn find_clang() -> Result<String, String> {
         .map(str::to_owned)
         .ok_or_else(|| {
             "the kernel program is C and needs clang: apt install clang linux-libc-dev (or set CLANG to a \
-             compiler, or GROUNDPLANE_BPF_OBJ to an object that is compiled already)"
+             compiler, or GROUNDPLANE_BPF_OBJ to a folder of objects that are compiled already)"
                 .to_owned()
         })
 }

@@ -1,7 +1,7 @@
 //! Structs and codes that the kernel program and user space share.
 //!
 //! ```text
-//! this file → header::text() → dataplane/bpf/generated/abi.h → from_eni.bpf.c
+//! this file → header::text() → dataplane/bpf/generated/abi.h → the programs of dataplane/bpf
 //! ```
 //!
 //! The C header is generated from here and asserts every size and offset, and a test compares the checked-in file with
@@ -253,5 +253,15 @@ shared_structs! {
         /// 4 or 6; 0 where nothing is translated.
         pub translated_family: u8,
         pub translated_reserved: [u8; 2],
+    }
+
+    /// What is answered who asks the uplink's card for a neighbour of an IPv6 block. The table's key is the block.
+    pub struct NeighborAnswer {
+        pub mac: [u8; 6],
+        /// 0: for this one of a larger block nothing is answered.
+        pub is_answered: u8,
+        pub reserved: u8,
+        /// Who answers: a link-local address.
+        pub source: [u8; 16],
     }
 }

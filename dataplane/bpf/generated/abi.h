@@ -223,3 +223,15 @@ _Static_assert(__builtin_offsetof(struct gp_connection_value, translated_dst_por
 _Static_assert(__builtin_offsetof(struct gp_connection_value, translated_protocol) == 60, "offset of struct gp_connection_value.translated_protocol");
 _Static_assert(__builtin_offsetof(struct gp_connection_value, translated_family) == 61, "offset of struct gp_connection_value.translated_family");
 _Static_assert(__builtin_offsetof(struct gp_connection_value, translated_reserved) == 62, "offset of struct gp_connection_value.translated_reserved");
+
+struct gp_neighbor_answer {
+	__u8 mac[6];
+	__u8 is_answered;
+	__u8 reserved;
+	__u8 source[16];
+};
+_Static_assert(sizeof(struct gp_neighbor_answer) == 24, "size of struct gp_neighbor_answer");
+_Static_assert(__builtin_offsetof(struct gp_neighbor_answer, mac) == 0, "offset of struct gp_neighbor_answer.mac");
+_Static_assert(__builtin_offsetof(struct gp_neighbor_answer, is_answered) == 6, "offset of struct gp_neighbor_answer.is_answered");
+_Static_assert(__builtin_offsetof(struct gp_neighbor_answer, reserved) == 7, "offset of struct gp_neighbor_answer.reserved");
+_Static_assert(__builtin_offsetof(struct gp_neighbor_answer, source) == 8, "offset of struct gp_neighbor_answer.source");

@@ -65,6 +65,16 @@ impl Links {
         self.netlink().request(RouteNetlinkMessage::SetLink(message), Mode::Existing, what).map(drop)
     }
 
+    /// Lets a link take in what is sent to groups that nobody here has joined.
+    ///
+    /// # Errors
+    /// When there is no such link.
+    pub fn set_all_multicast(&self, ifindex: u32, on: bool) -> Result<(), LinuxError> {
+        let message = LinkUnspec::new_with_index(ifindex).allmulticast(on).build();
+        let what = || format!("set what groups' frames the link {ifindex} takes");
+        self.netlink().request(RouteNetlinkMessage::SetLink(message), Mode::Existing, what).map(drop)
+    }
+
     /// A child of the network card `parent` (of this namespace) under `name` in `netns`, with its own MAC address. The card
     /// itself stays as it is: its addresses, its routes and whether it is up.
     ///

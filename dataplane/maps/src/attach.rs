@@ -1,11 +1,12 @@
-//! The program on an ENI's host side: qdisc `clsact` and one filter of a fixed place.
+//! A program on an interface, such as an ENI's host side: qdisc `clsact` and one filter of a fixed place.
 //!
 //! Netlink and not tcx, which is younger (6.6) than the oldest kernels served. A filter lives as long as its
 //! interface, so it needs no pin and no process.
 
 use crate::loader::Fastpath;
+use aya::programs::links::Link;
 use aya::programs::tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle, qdisc_add_clsact};
-use aya::programs::{ProgramError, TcAttachType};
+use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
 use std::io;
 
 /// Always the same place, so that a later process finds and replaces what an earlier one left.
@@ -51,18 +52,7 @@ impl Fastpath {
     /// # Errors
     /// No such interface, or the kernel refuses.
     pub fn attach_eni(&mut self, interface: &str) -> Result<(), AttachError> {
-        ensure_clsact(interface)?;
-        let program = self.program();
-        let options = NlOptions { priority: PRIORITY, handle: HANDLE, classid: None };
-        let added = program.attach_with_options(interface, TcAttachType::Ingress, TcAttachOptions::Netlink(options));
-        let attached = match added {
-            Err(error) if os_error(&error) == Some(libc::EEXIST) => program.attach_to_link(filter_of(interface)?),
-            other => other,
-        };
-        attached
-            .and_then(|id| program.take_link(id))
-            .map(std::mem::forget)
-            .map_err(|source| AttachError::Filter { interface: interface.to_owned(), source: Box::new(source) })
+        attach(self.program(), interface)
     }
 
     /// Takes the program off; nothing to do where it isn't on. Without it the host's stack gets what the guest sends,
@@ -71,13 +61,32 @@ impl Fastpath {
     /// # Errors
     /// No such interface, or the kernel refuses.
     pub fn detach_eni(&mut self, interface: &str) -> Result<(), AttachError> {
-        use aya::programs::links::Link;
-        match filter_of(interface)?.detach() {
-            Err(error) if !matches!(os_error(&error), Some(libc::ENOENT | libc::EINVAL)) => {
-                Err(AttachError::Detach { interface: interface.to_owned(), source: Box::new(error) })
-            }
-            _ => Ok(()),
+        detach(interface)
+    }
+}
+
+/// On ingress of an interface of this network namespace, in place of what is there.
+pub(crate) fn attach(program: &mut SchedClassifier, interface: &str) -> Result<(), AttachError> {
+    ensure_clsact(interface)?;
+    let options = NlOptions { priority: PRIORITY, handle: HANDLE, classid: None };
+    let added = program.attach_with_options(interface, TcAttachType::Ingress, TcAttachOptions::Netlink(options));
+    let attached = match added {
+        Err(error) if os_error(&error) == Some(libc::EEXIST) => program.attach_to_link(filter_of(interface)?),
+        other => other,
+    };
+    attached
+        .and_then(|id| program.take_link(id))
+        .map(std::mem::forget)
+        .map_err(|source| AttachError::Filter { interface: interface.to_owned(), source: Box::new(source) })
+}
+
+/// Takes off what is on ingress of an interface of this network namespace.
+pub(crate) fn detach(interface: &str) -> Result<(), AttachError> {
+    match filter_of(interface)?.detach() {
+        Err(error) if !matches!(os_error(&error), Some(libc::ENOENT | libc::EINVAL)) => {
+            Err(AttachError::Detach { interface: interface.to_owned(), source: Box::new(error) })
         }
+        _ => Ok(()),
     }
 }
 

@@ -39,7 +39,7 @@ pub enum LoadError {
     Object(#[source] Box<aya::EbpfError>),
     #[error("the kernel refuses the program of the fast path")]
     Program(#[source] Box<aya::programs::ProgramError>),
-    /// The object that was built in, or given by `GROUNDPLANE_BPF_OBJ`, is of another version.
+    /// The object that was built in, or is in the folder `GROUNDPLANE_BPF_OBJ`, is of another version.
     #[error("the object of the fast path has no {part}")]
     Incomplete { part: &'static str },
     #[error("cannot set up a map")]

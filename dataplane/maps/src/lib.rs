@@ -3,6 +3,7 @@
 //! ```text
 //! Fastpath::load ─ adopts or makes ─ Flows · EniStates · DropCounters · Settings · Connections · Buckets · Allowances
 //!                └ attach_eni: the program on ingress of a host side
+//! Neighbors::load ─ the program that answers ND on the uplink's card, and its blocks
 //! ```
 //!
 //! Promises: what is pinned and attached works on without this process (nothing here detaches on drop); a second
@@ -19,6 +20,7 @@ mod enis;
 mod error;
 mod flows;
 mod loader;
+mod neighbors;
 mod settings;
 mod sys;
 mod table;
@@ -34,4 +36,5 @@ pub use enis::{EniStates, UpcallBudget};
 pub use error::{LoadError, MapError};
 pub use flows::Flows;
 pub use loader::{Capacity, Fastpath};
+pub use neighbors::Neighbors;
 pub use settings::Settings;

@@ -12,6 +12,7 @@
 mod check;
 mod config;
 mod internet;
+mod neighbors;
 mod remove;
 
 pub use check::{check_region, check_uplink};
@@ -27,6 +28,7 @@ use gp_linux::{GuestAddress, Links, LinuxError, NetNs, OuterEnd, Route, VethSpec
 use gp_model::{Mac, Region, World};
 use gp_slowpath::{Output, Uplink};
 use ipnet::IpNet;
+use neighbors::CardNeighbors;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -52,8 +54,12 @@ pub struct Uplinks {
     /// Where the outer ends are: the host's namespace, or that of our router.
     outside: NetNs,
     plumbing: Arc<Plumbing>,
+    /// Behind a card that has IPv6.
+    neighbors: Option<CardNeighbors>,
     /// What was made last; equal plans need no work.
     made: BTreeMap<Region, Plan>,
+    /// Blocks have come or gone that the card's network has not been told of.
+    is_news: bool,
 }
 
 /// What an uplink must look like.
@@ -74,14 +80,16 @@ impl Uplinks {
         let Some(config) = agent.uplink.clone() else { return remove(agent).map(|()| None) };
         let host = NetNs::current()?;
         let prefix = outer_prefix(&agent.name);
-        let outside = match &config.way {
-            Way::Host { .. } => host.try_clone()?,
+        let (outside, neighbors) = match &config.way {
+            Way::Host { .. } => (host.try_clone()?, None),
             Way::Card { interface, addresses, gateways } => {
                 check::spares_the_network(&config)?;
-                ensure_router(agent, &host, interface, addresses, gateways)?
+                let router = ensure_router(agent, &host, interface, addresses, gateways)?;
+                let neighbors = CardNeighbors::start(&router, card_mac(&agent.name), addresses, gateways)?;
+                (router, neighbors)
             }
         };
-        let mut uplinks = Self { config, prefix, outside, plumbing, made: BTreeMap::new() };
+        let mut uplinks = Self { config, prefix, outside, plumbing, neighbors, made: BTreeMap::new(), is_news: true };
         if uplinks.config.way == (Way::Host { internet: true }) {
             internet::ensure(agent, &host, &uplinks.prefix, &uplinks.blocks())?;
         } else {
@@ -105,7 +113,23 @@ impl Uplinks {
                 is_complete = false;
             }
         }
+        if let Err(error) = self.tell_neighbors() {
+            error!(error = chain(&error), "the card's network can't ask for IPv6 addresses");
+            is_complete = false;
+        }
         is_complete
+    }
+
+    /// Lets the card's network find the IPv6 blocks of all regions.
+    fn tell_neighbors(&mut self) -> Result<(), AgentError> {
+        let Some(neighbors) = self.neighbors.as_mut().filter(|_| self.is_news) else { return Ok(()) };
+        let blocks = self.made.values().flat_map(|plan| &plan.blocks).filter_map(|block| match block {
+            IpNet::V4(_) => None,
+            IpNet::V6(block) => Some(*block),
+        });
+        neighbors.ensure(&self.outside, blocks)?;
+        self.is_news = false;
+        Ok(())
     }
 
     fn ensure_region(&mut self, region: &Region, world: Option<&World>) -> Result<(), AgentError> {
@@ -122,6 +146,7 @@ impl Uplinks {
             return Ok(());
         }
         self.make(region, &plan)?;
+        self.is_news = true;
         if self.made.insert(region.clone(), plan).is_none() {
             info!(%region, link = self.outer_name(number), "the way to the outside is open");
             self.forward(region)?;

@@ -158,6 +158,7 @@ impl Place {
                     self.outcomes.insert((instance, boot), outcome);
                 }
                 Ok(Some(HostReport::Unattached { eni, reason, .. })) => drop(self.unattached.insert(eni, reason)),
+                Ok(Some(HostReport::NatAddressUnused { .. })) => {}
                 Ok(None) => panic!("the agent is gone while waiting for {what}"),
                 Err(_) => panic!("waited in vain for {what}; outcomes: {:?}", self.outcomes),
             }
