@@ -56,7 +56,8 @@ impl Reports {
     }
 }
 
-/// Stores what became of instances, attachments and addresses: outcomes that have gathered make one transaction per region.
+/// Stores what became of instances, attachments and addresses: outcomes that have gathered make one transaction per
+/// region.
 pub(crate) async fn keep_outcomes(engine: Arc<Engine>, mut outcomes: mpsc::UnboundedReceiver<HostReport>) {
     let mut gathered = Vec::new();
     while outcomes.recv_many(&mut gathered, MAX_OUTCOMES).await > 0 {
