@@ -22,6 +22,10 @@ const NAME_MAX_BYTES: usize = 15;
 /// Packets that may wait in front of a link without a queue discipline of its own.
 const TX_QUEUE_PACKETS: u32 = 1000;
 
+/// Queues of each end of a pair, either way. Without a word the kernel makes one for every processor that there could be
+/// (drivers/net/veth.c), uses one of them, and spends several KiB on each.
+const QUEUES: u32 = 1;
+
 /// The group of links (`IFLA_GROUP`) that are to be removed together.
 const DOOMED_GROUP: u32 = 0x6770_0001;
 /// Links that are removed together: nobody else gets at the routing tables for so long.
@@ -144,11 +148,15 @@ impl Links {
             .address(spec.guest_mac.to_vec())
             .mtu(spec.mtu)
             .txqueuelen(TX_QUEUE_PACKETS)
+            .append_extra_attribute(LinkAttribute::NumTxQueues(QUEUES))
+            .append_extra_attribute(LinkAttribute::NumRxQueues(QUEUES))
             .setns_by_fd(spec.guest_netns.as_raw_fd())
             .build();
         let mut pair = LinkVeth::new(spec.host_name, spec.guest_name)
             .mtu(spec.mtu)
             .txqueuelen(TX_QUEUE_PACKETS)
+            .append_extra_attribute(LinkAttribute::NumTxQueues(QUEUES))
+            .append_extra_attribute(LinkAttribute::NumRxQueues(QUEUES))
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)));
         if let Some(mac) = spec.host_mac {
             pair = pair.address(mac.to_vec());
