@@ -5,6 +5,7 @@ use crate::{Caller, Ids, Settings, place};
 use gp_ec2::{ApiError, Request};
 use gp_model::{AccountId, Change, ClientToken, ClientTokenKey, Record, RecordKey, Region, Timestamp, World};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::fmt::{Display, Write};
 
 /// Longest client token, in characters.
@@ -18,14 +19,15 @@ pub struct Context<'a> {
     /// The action's name on the wire.
     pub action: &'static str,
     request: &'a Request,
-    world: World,
+    /// The world as it was found, until the plan changes something.
+    world: Cow<'a, World>,
     changes: Vec<Change>,
     ids: &'a mut dyn Ids,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(
-        world: &World,
+        world: &'a World,
         caller: &'a Caller,
         request: &'a Request,
         now: Timestamp,
@@ -33,7 +35,7 @@ impl<'a> Context<'a> {
         settings: &'a Settings,
     ) -> Self {
         let action = request.action.name();
-        Self { caller, settings, now, action, request, world: world.clone(), changes: Vec::new(), ids }
+        Self { caller, settings, now, action, request, world: Cow::Borrowed(world), changes: Vec::new(), ids }
     }
 
     /// The world with this plan's changes so far.
@@ -71,12 +73,21 @@ impl<'a> Context<'a> {
 
     /// Takes a change that was planned from this world.
     pub(crate) fn apply(&mut self, change: Change) {
-        self.world.apply(change.clone());
+        self.world.to_mut().apply(change.clone());
         self.changes.push(change);
     }
 
     pub(crate) fn into_changes(self) -> Vec<Change> {
         self.changes
+    }
+
+    /// The changes, and the world with them; none if nothing was changed.
+    pub(crate) fn into_parts(self) -> (Vec<Change>, Option<World>) {
+        let world = match self.world {
+            Cow::Owned(world) => Some(world),
+            Cow::Borrowed(_) => None,
+        };
+        (self.changes, world)
     }
 
     /// A new id: `ctx.draw(VpcId::from_bits)`.

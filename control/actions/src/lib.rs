@@ -1,7 +1,7 @@
 //! What each API action does, as a pure function: a world and a request give a transaction and a reply.
 //!
 //! ```text
-//! plan(world, caller, request, now, ids, settings) -> Plan { changes, reply } | ApiError
+//! plan(world, caller, request, now, ids, settings) -> Plan { changes, world, reply } | ApiError
 //! ```
 //!
 //! - Pure: the clock and the randomness come in as arguments, so the whole API can be driven without I/O.
@@ -90,10 +90,12 @@ impl<F: FnMut() -> u128> Ids for F {
 }
 
 /// What a request comes to: changes for the store, and the answer once they are in force.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// In order; empty for a request that only reads.
     pub changes: Vec<Change>,
+    /// What the changes make of the world that was planned on; none if there is no change.
+    pub world: Option<World>,
     pub reply: Reply,
 }
 
@@ -117,5 +119,6 @@ pub fn plan(
     if request.dry_run {
         return Err(ApiError::dry_run());
     }
-    Ok(Plan { changes: ctx.into_changes(), reply })
+    let (changes, world) = ctx.into_parts();
+    Ok(Plan { changes, world, reply })
 }

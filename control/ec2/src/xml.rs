@@ -53,6 +53,11 @@ impl Xml {
 
 /// Text that is safe as an element's content.
 fn safe(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'<' | b'>' | b'&' | b'\'' | b'"');
+    // Nearly all that is ever answered: ids, addresses, names of states.
+    if text.bytes().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
     let allowed =
         |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
     if text.chars().all(|c| allowed(c) && c != '\r') {

@@ -45,6 +45,14 @@ pub(crate) struct Answer {
     pub(crate) not_yet_applied: Option<Generation>,
 }
 
+/// What planning gives.
+struct Planned<T> {
+    changes: Vec<Change>,
+    /// What they make of the world that was planned on, if the planner has it.
+    world: Option<World>,
+    value: T,
+}
+
 /// What a plan came to under the lock.
 enum Step<T> {
     Commit(Commit, T),
@@ -85,10 +93,10 @@ impl Engine {
         let plan = |world: &World, chance: &mut Randomness| {
             self.plan(world, caller, request, chance).map(|plan| {
                 let waits_for = (attachments_of(&plan.changes), passing_gateways_of(&plan.changes));
-                (plan.changes, (plan.reply, waits_for))
+                Planned { changes: plan.changes, world: plan.world, value: (plan.reply, waits_for) }
             })
         };
-        let (generation, (reply, (attachments, passing))) = self.change(&caller.region, plan).await?;
+        let (generation, (reply, (attachments, passing))) = self.carry_out(&caller.region, plan).await?;
         // Also where nothing had to be changed: a repeated call may meet a change that is still on its way.
         let mut not_yet_applied = self.obeyed(generation).await.err();
         if not_yet_applied.is_none() && !passing.is_empty() {
@@ -134,6 +142,17 @@ impl Engine {
         region: &Region,
         mut plan: impl FnMut(&World, &mut Randomness) -> Result<(Vec<Change>, T), ApiError>,
     ) -> Result<(Generation, T), ApiError> {
+        let plan = |world: &World, chance: &mut Randomness| {
+            plan(world, chance).map(|(changes, value)| Planned { changes, world: None, value })
+        };
+        self.carry_out(region, plan).await
+    }
+
+    async fn carry_out<T>(
+        &self,
+        region: &Region,
+        mut plan: impl FnMut(&World, &mut Randomness) -> Result<Planned<T>, ApiError>,
+    ) -> Result<(Generation, T), ApiError> {
         for _ in 0..MAX_PLANS {
             match self.step(region, &mut plan).await {
                 Step::Settled(generation, outcome) => {
@@ -173,17 +192,17 @@ impl Engine {
     async fn step<T>(
         &self,
         region: &Region,
-        plan: &mut impl FnMut(&World, &mut Randomness) -> Result<(Vec<Change>, T), ApiError>,
+        plan: &mut impl FnMut(&World, &mut Randomness) -> Result<Planned<T>, ApiError>,
     ) -> Step<T> {
         let mut chance = self.planning.lock().await;
         let head = self.store.head();
         let world = head.world(region);
         match self.guarded(|| plan(&world, &mut chance)) {
-            Ok((changes, value)) if !changes.is_empty() => {
+            Ok(Planned { changes, world: planned, value }) if !changes.is_empty() => {
                 let transaction = Transaction { region: region.clone(), changes };
-                Step::Commit(self.store.commit(head.generation, transaction), value)
+                Step::Commit(self.store.commit_planned(head.generation, transaction, planned), value)
             }
-            settled => Step::Settled(head.generation, settled.map(|(_no_changes, value)| value)),
+            settled => Step::Settled(head.generation, settled.map(|planned| planned.value)),
         }
     }
 

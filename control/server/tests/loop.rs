@@ -4,7 +4,7 @@ mod support;
 
 use gp_model::{
     AccountId, Change, Generation, ImageId, Instance, InstanceId, InstanceState, Record, Region, ReservationId,
-    SubnetId, Timestamp, Transaction, VpcId,
+    SubnetId, Timestamp, Transaction, VpcId, World,
 };
 use gp_server::{Auth, KeyRing, NOT_YET_APPLIED, RegionGate, Settings};
 use gp_store::{Commit, CommitError, Memory, Snapshot, Store};
@@ -211,11 +211,11 @@ impl Store for Refusing {
     fn head(&self) -> Snapshot {
         self.memory.head()
     }
-    fn commit(&self, base: Generation, transaction: Transaction) -> Commit {
+    fn commit_planned(&self, base: Generation, transaction: Transaction, planned: Option<World>) -> Commit {
         let refuse = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         match refuse {
             Ok(_) => Box::pin(std::future::ready(Err(self.error.clone()))),
-            Err(_none_left) => self.memory.commit(base, transaction),
+            Err(_none_left) => self.memory.commit_planned(base, transaction, planned),
         }
     }
     fn watch(&self) -> watch::Receiver<Snapshot> {

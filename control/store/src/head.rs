@@ -1,7 +1,7 @@
 //! The newest worlds in memory, and the conflict rule.
 
 use crate::{CommitError, Snapshot};
-use gp_model::{Generation, Region, Transaction};
+use gp_model::{Generation, Region, Transaction, World};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -27,21 +27,28 @@ impl Head {
     /// Applies a transaction as the next generation and gives the worlds after it.
     ///
     /// The rule: the region must not have changed after `base`. It is coarser than "what the plan read", and so never
-    /// wrong; the server plans one change at a time, so a finer rule would gain nothing there.
+    /// wrong; the server plans one change at a time, so a finer rule would gain nothing there. It also makes `planned` right,
+    /// which is what the changes make of the region's world of `base`.
     ///
     /// # Errors
     /// [`CommitError::Conflict`]; then nothing has changed.
-    pub(crate) fn advance(&mut self, base: Generation, transaction: Transaction) -> Result<Snapshot, CommitError> {
+    pub(crate) fn advance(
+        &mut self,
+        base: Generation,
+        transaction: Transaction,
+        planned: Option<World>,
+    ) -> Result<Snapshot, CommitError> {
         let Transaction { region, changes } = transaction;
         let current = self.changed.get(&region).copied().unwrap_or(self.floor);
         // A base from the future was read from another store; what it saw is not what is here.
         if base < current || base > self.snapshot.generation {
             return Err(CommitError::Conflict { region, base, current });
         }
-        let mut world = Arc::unwrap_or_clone(self.snapshot.world(&region));
-        for change in changes {
-            world.apply(change);
-        }
+        let world = planned.unwrap_or_else(|| {
+            let mut world = Arc::unwrap_or_clone(self.snapshot.world(&region));
+            changes.into_iter().for_each(|change| world.apply(change));
+            world
+        });
         // An empty region is one that a restart would not find.
         if world.tables().records().next().is_none() {
             self.snapshot.regions.remove(&region);

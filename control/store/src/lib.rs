@@ -69,7 +69,16 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`CommitError::Conflict`]: plan again on a newer head. [`CommitError::Encode`]: nothing was changed.
     /// [`CommitError::Failed`]: the store takes no more writes.
-    fn commit(&self, base: Generation, transaction: Transaction) -> Commit;
+    fn commit(&self, base: Generation, transaction: Transaction) -> Commit {
+        self.commit_planned(base, transaction, None)
+    }
+
+    /// As [`Store::commit`]. `planned` is what the changes make of the region's world of `base`, from who has applied them
+    /// already: so they needn't be applied again.
+    ///
+    /// # Errors
+    /// As there.
+    fn commit_planned(&self, base: Generation, transaction: Transaction, planned: Option<World>) -> Commit;
 
     /// Follows [`Store::snapshot`]. A slow watcher skips generations and never holds a commit up.
     fn watch(&self) -> watch::Receiver<Snapshot>;

@@ -2,7 +2,7 @@
 
 use crate::head::Head;
 use crate::{Commit, CommitError, Snapshot, Store};
-use gp_model::{Generation, Transaction};
+use gp_model::{Generation, Transaction, World};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -18,10 +18,15 @@ impl Memory {
         Self { head: Mutex::default(), latest: watch::Sender::default() }
     }
 
-    fn advance(&self, base: Generation, transaction: Transaction) -> Result<Generation, CommitError> {
+    fn advance(
+        &self,
+        base: Generation,
+        transaction: Transaction,
+        planned: Option<World>,
+    ) -> Result<Generation, CommitError> {
         // A panic while planning the next head leaves the old one whole, so a poisoned lock is harmless.
         let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = head.advance(base, transaction)?;
+        let snapshot = head.advance(base, transaction, planned)?;
         let generation = snapshot.generation;
         // Under the lock, so that watchers see generations in order.
         self.latest.send_replace(snapshot);
@@ -44,8 +49,8 @@ impl Store for Memory {
         self.snapshot()
     }
 
-    fn commit(&self, base: Generation, transaction: Transaction) -> Commit {
-        Box::pin(std::future::ready(self.advance(base, transaction)))
+    fn commit_planned(&self, base: Generation, transaction: Transaction, planned: Option<World>) -> Commit {
+        Box::pin(std::future::ready(self.advance(base, transaction, planned)))
     }
 
     fn watch(&self) -> watch::Receiver<Snapshot> {

@@ -48,6 +48,7 @@ contract! {
     a_new_store_is_empty_at_generation_0
     a_commit_is_the_next_generation_and_is_seen
     changes_of_a_transaction_act_in_order
+    what_is_planned_is_taken_as_it_is_and_stored_as_the_changes_say
     a_region_without_records_is_not_listed
     a_stale_base_conflicts_and_changes_nothing
     regions_do_not_conflict_with_each_other
@@ -125,6 +126,21 @@ async fn changes_of_a_transaction_act_in_order<F: Factory>() {
     let changes = vec![put(1), put(2), delete(1), renamed, delete(2), delete(9)];
     store.commit(Generation(0), transaction(changes)).await.unwrap();
     assert_eq!(names(&*store), [(1, "b".to_owned())]);
+}
+
+async fn what_is_planned_is_taken_as_it_is_and_stored_as_the_changes_say<F: Factory>() {
+    let made = F::fresh();
+    let store = made.store();
+    store.commit(Generation(0), transaction(vec![put(1)])).await.unwrap();
+    let mut planned = (*store.head().world(&frankfurt())).clone();
+    let changes = vec![put(2), delete(1)];
+    changes.iter().for_each(|change| planned.apply(change.clone()));
+    let generation = store.commit_planned(Generation(1), transaction(changes), Some(planned.clone())).await.unwrap();
+    assert_eq!((generation, ids(&*store)), (Generation(2), vec![2]));
+    // What was planned on another world than there is now is refused as ever.
+    let stale = store.commit_planned(Generation(1), transaction(vec![put(3)]), Some(planned)).await;
+    assert!(matches!(stale, Err(CommitError::Conflict { .. })));
+    assert_eq!(ids(&*store), [2]);
 }
 
 async fn a_region_without_records_is_not_listed<F: Factory>() {

@@ -20,6 +20,8 @@ pub struct ParseIdError {
 const LONG_DIGITS: usize = 17;
 /// Digits of an id of before 2016.
 const SHORT_DIGITS: usize = 8;
+/// Bytes of the longest id: `subnet-cidr-assoc-` and its digits.
+const MAX_TEXT: usize = 18 + LONG_DIGITS;
 /// Marks a value parsed from 8 digits, so that it prints as it was written.
 const SHORT: u128 = 1 << 127;
 /// The bits that 17 hex digits can hold.
@@ -36,8 +38,29 @@ fn parse_hex(given: &str, prefix: &'static str) -> Result<u128, ParseIdError> {
     Ok(if digits.len() == SHORT_DIGITS { value | SHORT } else { value })
 }
 
-fn fmt_hex(value: u128, prefix: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    if value & SHORT != 0 { write!(f, "{prefix}{:08x}", value & !SHORT) } else { write!(f, "{prefix}{value:017x}") }
+/// An id's text, without an allocation: answers and rows are full of ids.
+struct Text {
+    bytes: [u8; MAX_TEXT],
+    length: usize,
+}
+
+impl Text {
+    fn new(value: u128, prefix: &str) -> Self {
+        let digits = if value & SHORT != 0 { SHORT_DIGITS } else { LONG_DIGITS };
+        let mut text = Self { bytes: [0; MAX_TEXT], length: prefix.len() + digits };
+        let (head, tail) = text.bytes.split_at_mut(prefix.len());
+        head.copy_from_slice(prefix.as_bytes());
+        let mut rest = value & !SHORT;
+        for digit in tail.iter_mut().take(digits).rev() {
+            *digit = b"0123456789abcdef"[(rest & 0xf) as usize];
+            rest >>= 4;
+        }
+        text
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).expect("prefix and digits are ASCII")
+    }
 }
 
 macro_rules! ids {
@@ -61,20 +84,15 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                // Formatted through a String so that width and fill of the caller apply.
-                struct Hex(u128);
-                impl fmt::Display for Hex {
-                    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        fmt_hex(self.0, $prefix, f)
-                    }
-                }
-                f.pad(&Hex(self.0).to_string())
+                const { assert!($prefix.len() + LONG_DIGITS <= MAX_TEXT) };
+                // Padded, so that width and fill of the caller apply.
+                f.pad(Text::new(self.0, $prefix).as_str())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt_hex(self.0, $prefix, f)
+                f.write_str(Text::new(self.0, $prefix).as_str())
             }
         }
 
@@ -137,9 +155,14 @@ mod tests {
 
     #[test]
     fn an_id_prints_as_it_was_written() {
-        for text in ["vpc-0123456789abcdef0", "vpc-1a2b3c4d"] {
-            assert_eq!(text.parse::<VpcId>().unwrap().to_string(), text);
+        for text in ["vpc-0123456789abcdef0", "vpc-1a2b3c4d", "vpc-00000000000000000", "vpc-fffffffffffffffff"] {
+            let id = text.parse::<VpcId>().unwrap();
+            assert_eq!((id.to_string().as_str(), format!("{id:?}").as_str()), (text, text));
         }
+        let longest = "subnet-cidr-assoc-0123456789abcdef0";
+        assert_eq!(longest.parse::<SubnetCidrAssociationId>().unwrap().to_string(), longest);
+        let id = VpcId::from_bits(7);
+        assert_eq!((format!("{id:>22}"), format!("{id:<22}|")), (format!(" {id}"), format!("{id} |")));
     }
 
     #[test]

@@ -31,7 +31,10 @@ pub(crate) struct Index {
     pub eni_of_attachment: OrdMap<EniAttachmentId, EniId>,
     pub subnets_of_vpc: OrdMap<VpcId, OrdSet<SubnetId>>,
     pub route_tables_of_vpc: OrdMap<VpcId, OrdSet<RouteTableId>>,
+    pub network_acls_of_vpc: OrdMap<VpcId, OrdSet<NetworkAclId>>,
     pub groups_of_vpc: OrdMap<VpcId, OrdSet<SecurityGroupId>>,
+    /// By name in lower case: two that differ by case only are the same to a VPC.
+    pub group_of_name: OrdMap<(VpcId, String), SecurityGroupId>,
     pub route_table_of_subnet: OrdMap<SubnetId, RouteTableId>,
     pub group_of_rule: OrdMap<SecurityGroupRuleId, SecurityGroupId>,
     pub rules_of_group: OrdMap<SecurityGroupId, Arc<RuleIndex>>,
@@ -112,6 +115,7 @@ impl Index {
             }
             Record::Subnet(subnet) => link(&mut self.subnets_of_vpc, subnet.vpc, subnet.id),
             Record::RouteTable(table) => self.insert_route_table(table),
+            Record::NetworkAcl(acl) => link(&mut self.network_acls_of_vpc, acl.vpc, acl.id),
             Record::SecurityGroup(group) => self.insert_group(group),
             Record::PrefixList(list) => {
                 let blocks = list.entries().iter().map(|entry| entry.block);
@@ -153,7 +157,6 @@ impl Index {
             Record::Account(_)
             | Record::AddressTransfer(_)
             | Record::ClientToken(_)
-            | Record::NetworkAcl(_)
             | Record::DhcpOptions(_)
             | Record::Instance(_)
             | Record::KeyPair(_) => {}
@@ -181,6 +184,7 @@ impl Index {
             }
             Record::Subnet(subnet) => unlink(&mut self.subnets_of_vpc, &subnet.vpc, &subnet.id),
             Record::RouteTable(table) => self.remove_route_table(table),
+            Record::NetworkAcl(acl) => unlink(&mut self.network_acls_of_vpc, &acl.vpc, &acl.id),
             Record::SecurityGroup(group) => self.remove_group(group),
             Record::PrefixList(list) => {
                 self.blocks_of_list.remove(&list.id);
@@ -219,7 +223,6 @@ impl Index {
             Record::Account(_)
             | Record::AddressTransfer(_)
             | Record::ClientToken(_)
-            | Record::NetworkAcl(_)
             | Record::DhcpOptions(_)
             | Record::Instance(_)
             | Record::KeyPair(_) => {}

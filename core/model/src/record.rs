@@ -29,12 +29,18 @@ macro_rules! records {
         pub struct Tables { $(pub $table: Table<$key, $kind>,)* }
 
         impl Tables {
-            /// Puts a record and gives back what it replaces.
-            pub(crate) fn put(&mut self, record: Record) -> Option<Record> {
+            /// The record with that key, if there is one.
+            pub fn record(&self, key: &RecordKey) -> Option<Record> {
+                match key {
+                    $(RecordKey::$kind(id) => self.$table.get(id).map(|entity| Record::$kind((**entity).clone())),)*
+                }
+            }
+
+            /// Puts a record in the place of what is there.
+            pub(crate) fn put(&mut self, record: Record) {
                 match record {
                     $(Record::$kind(entity) => {
-                        let id = entity.record_id();
-                        self.$table.insert(id, std::sync::Arc::new(entity)).map(|old| Record::$kind(unshare(old)))
+                        self.$table.insert(entity.record_id(), std::sync::Arc::new(entity));
                     })*
                 }
             }

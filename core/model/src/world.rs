@@ -33,10 +33,13 @@ impl World {
     /// Applies one change and keeps the indexes in step.
     pub fn apply(&mut self, change: Change) {
         match change {
-            Change::Put(record) => match self.tables.put(record.clone()) {
-                Some(old) => self.index.replace(&old, &record),
-                None => self.index.insert(&record),
-            },
+            Change::Put(record) => {
+                match self.tables.record(&record.key()) {
+                    Some(old) => self.index.replace(&old, &record),
+                    None => self.index.insert(&record),
+                }
+                self.tables.put(record);
+            }
             Change::Delete(key) => {
                 if let Some(old) = self.tables.remove(&key) {
                     self.index.remove(&old);
@@ -119,6 +122,10 @@ impl World {
     pub fn enis_of_group_after(&self, id: SecurityGroupId, after: Option<EniId>) -> impl Iterator<Item = EniId> + '_ {
         after_in(self.index.enis_of_group.get(&id), after)
     }
+    /// The ENIs of an account whose ids come after this one, in order.
+    pub fn enis_of_owner_after(&self, owner: AccountId, after: Option<EniId>) -> impl Iterator<Item = EniId> + '_ {
+        after_in(self.index.enis_of_owner.get(&owner), after)
+    }
     /// The ENIs of a subnet whose ids come after this one, in order.
     pub fn enis_of_subnet_after(&self, id: SubnetId, after: Option<EniId>) -> impl Iterator<Item = EniId> + '_ {
         after_in(self.index.enis_of_subnet.get(&id), after)
@@ -149,6 +156,13 @@ impl World {
     }
     pub fn groups_of_vpc(&self, id: VpcId) -> impl Iterator<Item = &Arc<SecurityGroup>> + '_ {
         self.index.groups_of_vpc.get(&id).into_iter().flatten().filter_map(|g| self.security_group(*g))
+    }
+    /// The group of that name, whatever its case.
+    pub fn group_named(&self, vpc: VpcId, name: &str) -> Option<&Arc<SecurityGroup>> {
+        self.index.group_of_name.get(&(vpc, name.to_ascii_lowercase())).and_then(|group| self.security_group(*group))
+    }
+    pub fn network_acls_of_vpc(&self, id: VpcId) -> impl Iterator<Item = NetworkAclId> + '_ {
+        self.index.network_acls_of_vpc.get(&id).into_iter().flatten().copied()
     }
     pub fn group_of_rule(&self, id: SecurityGroupRuleId) -> Option<&Arc<SecurityGroup>> {
         self.index.group_of_rule.get(&id).and_then(|group| self.security_group(*group))

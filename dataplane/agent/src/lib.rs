@@ -8,6 +8,7 @@
 //! any moment it leaves flows and instances running, and the next process of the same name takes them over.
 
 mod boot;
+mod boots;
 mod changed;
 mod config;
 mod down;
@@ -30,6 +31,7 @@ pub use inquiry::InquiryError;
 pub use reconciler::Reports;
 pub use uplink::{UplinkConfig, Way, check_region, check_uplink};
 
+use boots::BootLine;
 use gp_compile::HostView;
 use gp_linux::{NetNs, PacketSender, Tap};
 use gp_maps::{Capacity, Fastpath};
@@ -86,7 +88,9 @@ impl Agent {
 
         let applied = Arc::new(AtomicU64::new(0));
         let (done, finished) = mpsc::channel(DONE_QUEUE);
-        let mut reconciler = Reconciler::new(config.clone(), plumbing, engine.clone(), reports, done, applied.clone());
+        let boots = BootLine::open()?;
+        let mut reconciler =
+            Reconciler::new(config.clone(), plumbing, engine.clone(), reports, boots, done, applied.clone());
         let first = view.borrow().clone();
         reconciler.uplinks = Uplinks::start(&config, reconciler.plumbing.clone(), &first)?;
         reconciler.adopt(&first);

@@ -4,6 +4,7 @@
 //! ending an instance happens on worker threads, and their outcome is reported when they are done.
 
 use crate::boot::{self, BootPlan};
+use crate::boots::BootLine;
 use crate::changed::{all_instances, changed_instances};
 use crate::config::AgentConfig;
 use crate::drain::Drains;
@@ -26,7 +27,7 @@ pub type Reports = Box<dyn Fn(HostReport) + Send + Sync>;
 
 /// What this host knows about one instance.
 enum Slot {
-    /// A worker boots it.
+    /// It waits for its turn to boot, or boots.
     Starting,
     Running(Box<RunningInstance>),
     /// A worker ends it.
@@ -72,6 +73,7 @@ pub struct Reconciler {
     pub uplinks: Option<Uplinks>,
     engine: Arc<Engine>,
     reports: Reports,
+    boots: BootLine,
     done: mpsc::Sender<Done>,
     runtime: tokio::runtime::Handle,
     slots: BTreeMap<InstanceId, Slot>,
@@ -91,6 +93,7 @@ impl Reconciler {
         plumbing: Arc<Plumbing>,
         engine: Arc<Engine>,
         reports: Reports,
+        boots: BootLine,
         done: mpsc::Sender<Done>,
         applied: Arc<AtomicU64>,
     ) -> Self {
@@ -101,6 +104,7 @@ impl Reconciler {
             uplinks: None,
             engine,
             reports,
+            boots,
             done,
             runtime,
             slots: BTreeMap::new(),
@@ -264,7 +268,7 @@ impl Reconciler {
         self.slots.insert(instance.id, Slot::Starting);
         let (plumbing, done) = (self.plumbing.clone(), self.done.clone());
         let (id, region) = (instance.id, region.clone());
-        self.runtime.spawn_blocking(move || {
+        self.boots.push(move || {
             let result = plan.start(&plumbing);
             // Nobody listens once the agent ends; the next one adopts the instance.
             let _ = done.blocking_send(Done::Started { instance: id, region, plan, result });

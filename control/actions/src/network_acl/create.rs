@@ -27,7 +27,7 @@ pub(crate) fn create(
 fn make(ctx: &mut Context<'_>, request: &shapes::CreateNetworkAclRequest) -> Result<NetworkAcl, ApiError> {
     let vpc = ctx.vpc(request.vpc_id.as_deref().unwrap_or_default())?;
     let tags = ctx.tags_for(&request.tag_specifications, "network-acl")?;
-    let of_vpc = ctx.world().tables().network_acls.values().filter(|acl| acl.vpc == vpc.id).count();
+    let of_vpc = ctx.world().network_acls_of_vpc(vpc.id).count();
     if of_vpc >= ctx.settings.quotas.network_acls_per_vpc {
         let message = "The maximum number of network ACLs has been reached.";
         return Err(ApiError::client("NetworkAclLimitExceeded", message));

@@ -9,7 +9,6 @@ use gp_model::{Eni, EniId, World};
 use std::collections::BTreeSet;
 use std::iter::Peekable;
 use std::net::IpAddr;
-use std::ops::Bound;
 use std::sync::Arc;
 
 type Ids<'w> = Box<dyn Iterator<Item = EniId> + 'w>;
@@ -25,11 +24,7 @@ pub(super) fn candidates<'w>(
     let own = move |eni: &&Arc<Eni>| eni.owner == owner;
     match indexed {
         Some((_, ids)) => Box::new(ids.filter_map(|id| world.eni(id)).filter(own)),
-        None => {
-            let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-            let rest = world.tables().enis.range((start, Bound::Unbounded));
-            Box::new(rest.map(|(_, eni)| eni).filter(own))
-        }
+        None => Box::new(world.enis_of_owner_after(owner, after).filter_map(|id| world.eni(id))),
     }
 }
 

@@ -76,7 +76,7 @@ fn check_description(description: &str) -> Result<(), ApiError> {
 
 /// Names are one per VPC, whatever their case.
 fn refuse_duplicate(ctx: &Context<'_>, vpc: &Vpc, name: &str) -> Result<(), ApiError> {
-    if !ctx.world().groups_of_vpc(vpc.id).any(|group| group.name.eq_ignore_ascii_case(name)) {
+    if ctx.world().group_named(vpc.id, name).is_none() {
         return Ok(());
     }
     let message = format!("The security group '{name}' already exists for VPC '{}'", vpc.id);

@@ -57,7 +57,7 @@ fn named(ctx: &Context<'_>, id: Option<&str>, name: Option<&str>) -> Result<Arc<
 /// `InvalidGroup.NotFound`, `VPCIdNotSpecified`.
 fn in_default_vpc(ctx: &Context<'_>, name: &str) -> Result<Arc<SecurityGroup>, ApiError> {
     let vpc = ctx.default_vpc().ok_or_else(no_default_vpc)?;
-    let found = ctx.world().groups_of_vpc(vpc.id).find(|group| group.name == name);
+    let found = ctx.world().group_named(vpc.id, name).filter(|group| group.name == name);
     found.cloned().ok_or_else(|| {
         let message = format!("The security group '{name}' does not exist in default VPC '{}'", vpc.id);
         ApiError::client("InvalidGroup.NotFound", message)

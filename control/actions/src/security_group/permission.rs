@@ -221,7 +221,7 @@ pub(super) fn peer_group(
     let peer: Arc<SecurityGroup> = match id {
         Some(id) => ctx.security_group(id)?,
         None => {
-            let found = ctx.world().groups_of_vpc(group.vpc).find(|other| other.name == given);
+            let found = ctx.world().group_named(group.vpc, given).filter(|other| other.name == given);
             found.cloned().ok_or_else(not_found)?
         }
     };

@@ -5,9 +5,11 @@ use crate::filter::{Filter, one};
 use crate::page::Query;
 use crate::tag_spec::tag_list;
 use crate::{Context, lookup};
+use gp_ec2::filter::Pattern;
 use gp_ec2::{ApiError, shapes};
 use gp_model::{Direction, RulePeer, SecurityGroup, SecurityGroupRule, SecurityGroupRuleId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// # Errors
 /// `InvalidSecurityGroupRuleId.NotFound`, and those of [`Context::list`].
@@ -16,7 +18,7 @@ pub(crate) fn describe_rules(
     request: &shapes::DescribeSecurityGroupRulesRequest,
 ) -> Result<shapes::DescribeSecurityGroupRulesResult, ApiError> {
     let wanted = wanted_ids(ctx, &request.security_group_rule_ids)?;
-    let groups = ctx.security_groups(&[])?;
+    let groups = groups_to_look_at(ctx, &wanted, &request.filters)?;
     let rules = groups.iter().flat_map(|group| group.rules.values().map(move |rule| (group, rule)));
     let rules = rules.filter(|(_, rule)| wanted.is_empty() || wanted.contains(&rule.id));
     let query = Query {
@@ -40,6 +42,30 @@ fn wanted_ids(ctx: &Context<'_>, ids: &[String]) -> Result<BTreeSet<SecurityGrou
     let own = |id: SecurityGroupRuleId| ctx.world().group_of_rule(id).is_some_and(|g| g.owner == ctx.account());
     let missing: Vec<_> = parsed.iter().zip(ids).filter(|(id, _)| !own(**id)).map(|(_, text)| text.as_str()).collect();
     if missing.is_empty() { Ok(parsed.into_iter().collect()) } else { Err(words.not_found(&missing)) }
+}
+
+/// The groups of the rules that are named, or else those that a filter names, or else all.
+fn groups_to_look_at(
+    ctx: &Context<'_>,
+    wanted: &BTreeSet<SecurityGroupRuleId>,
+    filters: &[shapes::Filter],
+) -> Result<Vec<Arc<SecurityGroup>>, ApiError> {
+    let world = ctx.world();
+    if !wanted.is_empty() {
+        let groups: BTreeMap<_, _> =
+            wanted.iter().filter_map(|id| world.group_of_rule(*id)).map(|g| (g.id, g)).collect();
+        return Ok(groups.into_values().cloned().collect());
+    }
+    // What is found here is judged by the filters all the same. A wildcard may fit anything.
+    let by_group = filters.iter().find(|filter| filter.name.as_deref() == Some("group-id"));
+    let literal = |value: &String| Pattern::new(value).literal();
+    match by_group.and_then(|filter| filter.values.iter().map(literal).collect::<Option<BTreeSet<_>>>()) {
+        Some(ids) => {
+            let groups = ids.iter().filter_map(|id| world.security_group(id.parse().ok()?));
+            Ok(groups.filter(|group| group.owner == ctx.account()).cloned().collect())
+        }
+        None => ctx.security_groups(&[]),
+    }
 }
 
 /// A rule as DescribeSecurityGroupRules shows it. Where there are no ports, both are -1.

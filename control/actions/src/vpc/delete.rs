@@ -23,12 +23,11 @@ pub(crate) fn delete(ctx: &mut Context<'_>, request: &shapes::DeleteVpcRequest) 
 
 fn has_dependents(ctx: &Context<'_>, vpc: &Vpc) -> bool {
     let world = ctx.world();
-    let tables = world.tables();
     // An ENI is always in a subnet, so subnets answer for ENIs, instances and NAT gateways too.
     world.subnets_of_vpc(vpc.id).next().is_some()
         || world.gateway_of_vpc(vpc.id).is_some()
         || world.egress_only_gateway_of_vpc(vpc.id).is_some()
         || world.groups_of_vpc(vpc.id).any(|group| group.id != vpc.default_security_group)
         || world.route_tables_of_vpc(vpc.id).any(|table| table.id != vpc.main_route_table)
-        || tables.network_acls.values().any(|acl| acl.vpc == vpc.id && acl.id != vpc.default_network_acl)
+        || world.network_acls_of_vpc(vpc.id).any(|acl| acl != vpc.default_network_acl)
 }

@@ -2,14 +2,16 @@
 
 use super::row::{self, META, META_FORMAT, META_GENERATION, RECORDS, RowError, RowName};
 use crate::Snapshot;
-use gp_model::{Change, Generation, Region, World};
+use gp_model::{Change, Generation, Record, Region, World};
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable};
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 /// Version of the tables that this program writes; a store with a newer one is not opened.
 pub const FORMAT: u64 = 1;
@@ -91,9 +93,34 @@ pub(super) fn load(database: &Database, directory: &Path) -> Result<Snapshot, Op
         initialise(database).map_err(failed(directory))?;
     }
     let generation = check_meta(database, directory)?;
-    let mut worlds: BTreeMap<Region, World> = BTreeMap::new();
+    let mut worlds: BTreeMap<String, World> = BTreeMap::new();
+    // Reading and indexing take about as long as each other, so each has a processor.
+    let (batches, read) = mpsc::sync_channel(BATCHES_MAX);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| read_records(database, directory, batches));
+        for (region, record) in read.into_iter().flatten() {
+            let world = match worlds.get_mut(&region) {
+                Some(world) => world,
+                None => worlds.entry(region.clone()).or_insert_with(|| World::new(Region::new(&region))),
+            };
+            world.apply(Change::Put(record));
+        }
+        reader.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })?;
+    let regions = worlds.into_values().map(|world| (world.region.clone(), Arc::new(world))).collect();
+    Ok(Snapshot { generation, regions })
+}
+
+/// Records with their regions, and how many of such batches wait to be indexed.
+type Batch = Vec<(String, Record)>;
+const BATCH: usize = 512;
+const BATCHES_MAX: usize = 8;
+
+/// Decodes every row.
+fn read_records(database: &Database, directory: &Path, batches: mpsc::SyncSender<Batch>) -> Result<(), OpenError> {
     let transaction = database.begin_read().map_err(failed(directory))?;
     let records = transaction.open_table(RECORDS).map_err(failed(directory))?;
+    let mut batch = Batch::with_capacity(BATCH);
     for entry in records.iter().map_err(failed(directory))? {
         let (key, value) = entry.map_err(failed(directory))?;
         let (region, kind, id) = key.value();
@@ -103,11 +130,14 @@ pub(super) fn load(database: &Database, directory: &Path) -> Result<Snapshot, Op
             row: name.clone(),
             source: Box::new(source),
         })?;
-        let region = Region::new(region);
-        worlds.entry(region.clone()).or_insert_with(|| World::new(region)).apply(Change::Put(record));
+        batch.push((name.region, record));
+        if batch.len() == BATCH {
+            // The other side takes them all, unless it panics, which this must not hide.
+            let _ = batches.send(std::mem::replace(&mut batch, Batch::with_capacity(BATCH)));
+        }
     }
-    let regions = worlds.into_iter().map(|(region, world)| (region, Arc::new(world))).collect();
-    Ok(Snapshot { generation, regions })
+    let _ = batches.send(batch);
+    Ok(())
 }
 
 /// A crash may come before the first transaction of a new store: then the file has no tables, and is still new.

@@ -17,7 +17,7 @@ pub use row::RowName;
 
 use crate::head::Head;
 use crate::{Commit, CommitError, Snapshot, Store};
-use gp_model::{Generation, Transaction};
+use gp_model::{Generation, Transaction, World};
 use redb::Database;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
@@ -65,7 +65,12 @@ impl Embedded {
     }
 
     /// Checks a transaction against the head, moves the head on and queues the rows for the disk.
-    fn accept(&self, base: Generation, transaction: Transaction) -> Result<Accepted, CommitError> {
+    fn accept(
+        &self,
+        base: Generation,
+        transaction: Transaction,
+        planned: Option<World>,
+    ) -> Result<Accepted, CommitError> {
         // Encoded before the lock is taken: it is the costly part, and may fail without a trace.
         let rows = row::changes(&transaction)?;
         let (answer, durable) = oneshot::channel();
@@ -73,7 +78,7 @@ impl Embedded {
         if let Some(reason) = self.failure.get() {
             return Err(CommitError::Failed { reason: reason.clone() });
         }
-        let snapshot = line.head.advance(base, transaction)?;
+        let snapshot = line.head.advance(base, transaction, planned)?;
         let generation = snapshot.generation;
         let sent = line.queue.as_ref().map(|queue| queue.send(Job { snapshot, rows, answer }));
         match sent {
@@ -108,8 +113,8 @@ impl Store for Embedded {
         self.line.lock().unwrap_or_else(PoisonError::into_inner).head.snapshot().clone()
     }
 
-    fn commit(&self, base: Generation, transaction: Transaction) -> Commit {
-        let accepted = self.accept(base, transaction);
+    fn commit_planned(&self, base: Generation, transaction: Transaction, planned: Option<World>) -> Commit {
+        let accepted = self.accept(base, transaction, planned);
         let failure = self.failure.clone();
         Box::pin(async move {
             let Accepted { generation, durable } = accepted?;

@@ -120,14 +120,44 @@ fn check_version(found: u32) -> Result<(), RowError> {
 
 /// serde's own form of a key is `{"Vpc":"vpc-…"}`, which holds both kind and key.
 fn name(region: &Region, key: &RecordKey) -> Result<RowName, serde_json::Error> {
-    let (kind, key) = match serde_json::to_value(key)? {
-        Value::Object(tagged) => tagged.into_iter().next(),
+    let tagged = serde_json::to_string(key)?;
+    let named = |kind: &str, key: String| RowName { region: region.as_str().to_owned(), kind: kind.to_owned(), key };
+    if let Some((kind, id)) = plain(&tagged) {
+        return Ok(named(kind, id.to_owned()));
+    }
+    match serde_json::from_str(&tagged)? {
+        Value::Object(tagged) => tagged.into_iter().next().map(|(kind, key)| named(&kind, key.to_string())),
         _ => None,
     }
-    .ok_or_else(|| serde::ser::Error::custom("a record key must be a variant with one value"))?;
-    let key = match key {
-        Value::String(id) => id,
-        other => other.to_string(),
-    };
-    Ok(RowName { region: region.as_str().to_owned(), kind, key })
+    .ok_or_else(|| serde::ser::Error::custom("a record key must be a variant with one value"))
+}
+
+/// Kind and key of a key that is an id, which has nothing that JSON would escape.
+fn plain(tagged: &str) -> Option<(&str, &str)> {
+    let (kind, rest) = tagged.strip_prefix("{\"")?.split_once("\":\"")?;
+    let id = rest.strip_suffix("\"}")?;
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (is_plain(kind) && is_plain(id)).then_some((kind, id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gp_model::{AccountId, ClientTokenKey, VpcId};
+
+    #[test]
+    fn a_row_is_named_by_the_id_and_by_json_where_the_key_is_more_than_an_id() {
+        let region = Region::new("eu-central-1");
+        let named = |key: RecordKey| {
+            let RowName { region, kind, key } = name(&region, &key).unwrap();
+            (region, kind, key)
+        };
+        let own = |kind: &str, key: &str| ("eu-central-1".to_owned(), kind.to_owned(), key.to_owned());
+        assert_eq!(named(RecordKey::Vpc(VpcId::from_bits(7))), own("Vpc", "vpc-00000000000000007"));
+        let account: AccountId = "111122223333".parse().unwrap();
+        assert_eq!(named(RecordKey::Account(account)), own("Account", "111122223333"));
+        let token = ClientTokenKey { account, action: "RunInstances".into(), token: "a\"},{\"b".into() };
+        let json = r#"{"account":"111122223333","action":"RunInstances","token":"a\"},{\"b"}"#;
+        assert_eq!(named(RecordKey::ClientToken(token)), own("ClientToken", json));
+    }
 }

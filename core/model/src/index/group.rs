@@ -1,8 +1,8 @@
 //! What follows from a security group. Of a group that changes only the rules that changed are touched.
 
-use super::{Index, link, unlink};
+use super::{Index, forget, link, unlink};
 use crate::rule_index::RuleIndex;
-use crate::{PrefixListId, RulePeer, SecurityGroup, SecurityGroupId, SecurityGroupRule};
+use crate::{PrefixListId, RulePeer, SecurityGroup, SecurityGroupId, SecurityGroupRule, VpcId};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl Index {
     }
 
     pub(super) fn replace_group(&mut self, old: &SecurityGroup, new: &SecurityGroup) {
-        if (old.vpc, old.owner) != (new.vpc, new.owner) {
+        if (old.vpc, old.owner, &old.name) != (new.vpc, new.owner, &new.name) {
             self.unlink_group(old);
             self.link_group(new);
         }
@@ -70,11 +70,13 @@ impl Index {
     fn link_group(&mut self, group: &SecurityGroup) {
         link(&mut self.groups_of_vpc, group.vpc, group.id);
         link(&mut self.groups_of_owner, group.owner, group.id);
+        self.group_of_name.insert(name_of(group), group.id);
     }
 
     fn unlink_group(&mut self, group: &SecurityGroup) {
         unlink(&mut self.groups_of_vpc, &group.vpc, &group.id);
         unlink(&mut self.groups_of_owner, &group.owner, &group.id);
+        forget(&mut self.group_of_name, &name_of(group), &group.id);
     }
 
     fn link_named(&mut self, group: SecurityGroupId, named: &BTreeSet<Named>) {
@@ -94,6 +96,10 @@ impl Index {
             }
         }
     }
+}
+
+fn name_of(group: &SecurityGroup) -> (VpcId, String) {
+    (group.vpc, group.name.to_ascii_lowercase())
 }
 
 fn named(group: &SecurityGroup) -> BTreeSet<Named> {

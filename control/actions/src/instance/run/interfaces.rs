@@ -120,7 +120,7 @@ fn groups_by_name(ctx: &Context<'_>, request: &RunInstancesRequest, subnet: &Sub
         return Err(ApiError::client("InvalidParameterCombination", message));
     };
     let find = |name: &String| {
-        let group = ctx.world().groups_of_vpc(vpc.id).find(|group| group.name == *name);
+        let group = ctx.world().group_named(vpc.id, name).filter(|group| group.name == *name);
         group.map(|group| group.id.to_string()).ok_or_else(|| {
             let message = format!("The security group '{name}' does not exist in default VPC '{}'", vpc.id);
             ApiError::client("InvalidGroup.NotFound", message)
