@@ -41,6 +41,8 @@ class Walk:
             for n, subnet in enumerate((first, first, self.subnets[2]))
         ]
         self.done, self.seen = [], []
+        # The instances' own, before there are others that have no instance to be ordered by.
+        self.enis()
 
     def enis(self):
         """In the order in which they were first seen: their ids differ from run to run."""

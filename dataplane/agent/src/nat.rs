@@ -3,9 +3,12 @@
 //! Source: VPC user guide, "NAT gateway metrics". One that has carried nothing on this host has counted nothing.
 
 use crate::Agent;
+use crate::error::chain;
 use crate::inquiry::InquiryError;
 use gp_model::{NatGateway, NatGatewayState};
+use gp_slowpath::Now;
 use serde_json::{Value, json};
+use tracing::warn;
 
 impl Agent {
     /// The counters of whatever the text names: a NAT gateway, an ENI, or all ENIs of an instance.
@@ -27,6 +30,10 @@ impl Agent {
     }
 
     fn nat_counters(&self, is_wanted: impl Fn(&NatGateway) -> bool) -> Vec<Value> {
+        // Flow entries count by themselves, and sweeps only hear of it: whoever asks is to see all that has passed.
+        if let Err(error) = self.engine.expire(Now::read()) {
+            warn!(error = chain(&error), "what flows have counted since the last sweep can't be read");
+        }
         let counted = self.engine.nat_gateways();
         let view = self.view.borrow();
         let gateways = view.regions.values().flat_map(|world| world.tables().nat_gateways.values());

@@ -30,6 +30,8 @@ pub struct Engine<K: Kernel = HostKernel> {
     /// Held while waiting for the state. Without it, who lets go of the state and takes it again at once gets it before
     /// those who wait.
     turn: Mutex<()>,
+    /// Held by a sweep: what one has read of a flow must not be counted after what a later one has.
+    pub(crate) sweeping: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +56,7 @@ pub(crate) struct Work<'a, K> {
 
 impl<K: Kernel> Engine<K> {
     pub fn new(kernel: K) -> Self {
-        Self { kernel, state: Mutex::default(), turn: Mutex::default() }
+        Self { kernel, state: Mutex::default(), turn: Mutex::default(), sweeping: Mutex::default() }
     }
 
     /// Runs a job under the lock.

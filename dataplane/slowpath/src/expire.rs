@@ -13,6 +13,7 @@ use gp_catalog::catalog;
 use gp_model::{ConnectionTracking, Eni, EniId, World};
 use gp_trace::Tracker;
 use gp_wire::{FiveTuple, TcpFlags, protocol};
+use std::sync::PoisonError;
 
 /// A flow entry is only a cache: dropping an idle one costs an upcall for its next packet, keeping it costs memory.
 const FLOW_IDLE_SECS: u64 = 60;
@@ -22,12 +23,13 @@ const FLOW_IDLE_SECS: u64 = 60;
 const TCP_FLOW_IDLE_SECS: u64 = 3600;
 
 impl<K: Kernel> Engine<K> {
-    /// Removes flows and connections that have been idle for too long. To be called every few seconds. Returns how many
-    /// went.
+    /// Hears what flows have counted, and removes flows and connections that have been idle for too long. To be called
+    /// every few seconds. Returns how many went.
     ///
     /// # Errors
     /// The kernel's flow table can't be read.
     pub fn expire(&self, now: Now) -> Result<usize, KernelError> {
+        let _one_at_a_time = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
         let mut expired = 0;
         let mut portion: Vec<(FlowKey, FlowValue)> = Vec::with_capacity(PORTION);
         self.kernel.scan_flows(&mut |key, value| {
