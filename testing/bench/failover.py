@@ -147,7 +147,7 @@ class Stage:
 
     def __init__(self, account, permission, client="http"):
         self.account, self.ec2 = account, account.ec2
-        self.api = CLIENTS[client](account)
+        self.client_of = CLIENTS[client]
         vpc, self.subnet = account.network()
         self.group = account.group(vpc, "all", permission("-1", cidr="10.0.0.0/16"))
         self.client, self.a, self.b = account.run(self.subnet, [self.group], MinCount=3, InstanceType="m5.large")
@@ -158,9 +158,11 @@ class Stage:
     def by_reassignment(self):
         """A function that moves the secondary address to the instance that is named."""
         enis = {instance: self.primary(instance) for instance in (self.a, self.b)}
+        # For each way a connection of its own: the server closes one that is idle while results are read.
+        api = self.client_of(self.account)
 
         def move(to):
-            self.api.reassign(enis[to], self.address)
+            api.reassign(enis[to], self.address)
 
         return move
 
@@ -169,12 +171,12 @@ class Stage:
         eni = self.ec2.create_network_interface(
             SubnetId=self.subnet, PrivateIpAddress=self.address, Groups=[self.group]
         )["NetworkInterface"]["NetworkInterfaceId"]
-        attachments = []
+        attachments, api = [], self.client_of(self.account)
 
         def move(to):
             if attachments:
-                self.api.detach(attachments.pop())
-            attachments.append(self.api.attach(eni, to))
+                api.detach(attachments.pop())
+            attachments.append(api.attach(eni, to))
 
         return move
 
