@@ -5,7 +5,7 @@
 use crate::Agent;
 use crate::error::chain;
 use crate::inquiry::InquiryError;
-use gp_model::{NatGateway, NatGatewayState};
+use gp_model::{NatGateway, NatGatewayId, NatGatewayState};
 use gp_slowpath::Now;
 use serde_json::{Value, json};
 use tracing::warn;
@@ -30,20 +30,27 @@ impl Agent {
     }
 
     fn nat_counters(&self, is_wanted: impl Fn(&NatGateway) -> bool) -> Vec<Value> {
+        let wanted = self.nat_gateways(is_wanted);
+        if wanted.is_empty() {
+            return Vec::new();
+        }
         // Flow entries count by themselves, and sweeps only hear of it: whoever asks is to see all that has passed.
         if let Err(error) = self.engine.expire(Now::read()) {
             warn!(error = chain(&error), "what flows have counted since the last sweep can't be read");
         }
         let counted = self.engine.nat_gateways();
+        let shown = |gateway: NatGatewayId| {
+            let mut shown = json!(counted.get(&gateway).copied().unwrap_or_default());
+            shown["nat_gateway"] = json!(gateway);
+            shown
+        };
+        wanted.into_iter().map(shown).collect()
+    }
+
+    fn nat_gateways(&self, is_wanted: impl Fn(&NatGateway) -> bool) -> Vec<NatGatewayId> {
         let view = self.view.borrow();
         let gateways = view.regions.values().flat_map(|world| world.tables().nat_gateways.values());
         let there = gateways.filter(|gateway| gateway.state != NatGatewayState::Deleted && is_wanted(gateway));
-        there
-            .map(|gateway| {
-                let mut shown = json!(counted.get(&gateway.id).copied().unwrap_or_default());
-                shown["nat_gateway"] = json!(gateway.id);
-                shown
-            })
-            .collect()
+        there.map(|gateway| gateway.id).collect()
     }
 }
