@@ -1,6 +1,7 @@
 //! `groundplane up`: the region's server and this host's agent in one process.
 
 use crate::args::{AuthKind, Guest, StoreKind, Switch, UpOptions};
+use crate::uplink::insist_on_pools;
 use crate::{admin, doctor, lock};
 use anyhow::{Context, Result, bail};
 use gp_agent::{Agent, AgentConfig, UplinkConfig};
@@ -60,6 +61,7 @@ async fn serve(name: &str, run_dir: &Path, options: UpOptions) -> Result<()> {
 
     let uplink = options.uplink.config(&options.region)?;
     let settings = Settings { region_gate: region_gate(name, uplink.clone()), ..settings(&options)? };
+    insist_on_pools(&settings.planner.public_pool, &store.snapshot())?;
     let (server, reports) = Server::new(store, settings);
     // Written before anything is made on the host, so that `down` finds the data directory after a crash.
     run_file(listen, &options, data_dir.clone()).write(run_dir)?;

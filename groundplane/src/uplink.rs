@@ -1,9 +1,10 @@
 //! The options of the way to the outside, for `up` and `doctor`.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use gp_agent::{UplinkConfig, Way};
-use gp_model::{PublicPools, Region};
-use ipnet::{IpNet, Ipv4Net};
+use gp_model::{Ipv6Pool, LostIpv6Block, PublicPools, Region};
+use gp_store::Snapshot;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -20,6 +21,10 @@ pub struct UplinkOptions {
     /// DescribePublicIpv4Pools names it. May be given several times.
     #[arg(long, value_name = "[REGION=]CIDR")]
     pub byoip_pool: Vec<PoolArgument>,
+    /// IPv6 addresses of your own: VPCs take their blocks of this pool that ask for it. DescribeIpv6Pools names it. May be
+    /// given several times.
+    #[arg(long, value_name = "[REGION=]CIDR")]
+    pub ipv6_pool: Vec<Ipv6PoolArgument>,
     /// Let instances reach the internet by this machine's own address. Changes this machine: adds a table to nftables,
     /// and lets its way out forward.
     #[arg(long, conflicts_with = "uplink")]
@@ -46,11 +51,7 @@ impl FromStr for PoolArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (region, cidr) = match text.split_once('=') {
-            Some(("", _)) => return Err("the region in front of '=' is missing".into()),
-            Some((region, cidr)) => (Some(Region::new(region)), cidr),
-            None => (None, text),
-        };
+        let (region, cidr) = region_and_block(text)?;
         let block: Ipv4Net =
             cidr.parse().map_err(|_| format!("'{cidr}' is not an IPv4 block such as 203.0.113.0/24"))?;
         if block.trunc() != block {
@@ -62,6 +63,57 @@ impl FromStr for PoolArgument {
         }
         Ok(Self { region, block })
     }
+}
+
+/// `2001:db8:f00::/48` or `eu-central-1=2001:db8:f00::/48`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ipv6PoolArgument {
+    region: Option<Region>,
+    block: Ipv6Net,
+}
+
+impl FromStr for Ipv6PoolArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (region, cidr) = region_and_block(text)?;
+        let block: Ipv6Net =
+            cidr.parse().map_err(|_| format!("'{cidr}' is not an IPv6 block such as 2001:db8:f00::/48"))?;
+        if block.trunc() != block {
+            return Err(format!("{block} has bits behind its length: did you mean {}?", block.trunc()));
+        }
+        Ipv6Pool::check(block, &[]).map_err(|error| error.to_string())?;
+        Ok(Self { region, block })
+    }
+}
+
+/// The two sides of `REGION=CIDR`.
+fn region_and_block(text: &str) -> Result<(Option<Region>, &str), String> {
+    match text.split_once('=') {
+        Some(("", _)) => Err("the region in front of '=' is missing".into()),
+        Some((region, cidr)) => Ok((Some(Region::new(region)), cidr)),
+        None => Ok((None, text)),
+    }
+}
+
+/// Does every VPC still have the pool that its blocks are of? What is stored is never given up because an option is
+/// missing.
+///
+/// # Errors
+/// A sentence: which pool is missing, and who uses it.
+pub fn insist_on_pools(pools: &PublicPools, snapshot: &Snapshot) -> Result<()> {
+    for (region, world) in &snapshot.regions {
+        let Some(LostIpv6Block { vpc, block, pool }) = pools.lost_ipv6_block(world) else { continue };
+        let give = match pool {
+            Some(pool) => format!("start with --ipv6-pool {region}={pool}"),
+            None => format!("start with the --ipv6-pool of {region} that it was taken of"),
+        };
+        bail!(
+            "the VPC {vpc} of {region} has the block {block} of a pool that is not given any more: {give}, and take the \
+             block from the VPC before you leave that out"
+        );
+    }
+    Ok(())
 }
 
 impl UplinkOptions {
@@ -88,6 +140,12 @@ impl UplinkOptions {
             }
             taken.push(*block);
             pools.bring(region.clone().unwrap_or_else(|| default_region.clone()), *block);
+        }
+        let mut taken: Vec<Ipv6Net> = Vec::new();
+        for Ipv6PoolArgument { region, block } in &self.ipv6_pool {
+            Ipv6Pool::check(*block, &taken).context("the options --ipv6-pool can't stand together")?;
+            taken.push(*block);
+            pools.bring_ipv6(region.clone().unwrap_or_else(|| default_region.clone()), *block);
         }
         Ok(pools)
     }
@@ -160,6 +218,29 @@ mod tests {
         for block in ["198.51.100.128/25", "198.18.7.0/24", "203.0.113.0/25 --public-pool 203.0.113.0/24"] {
             assert!(options(&format!("--byoip-pool {block}")).unwrap().pools("us-east-1").is_err(), "{block}");
         }
+    }
+
+    #[test]
+    fn pools_of_ipv6_stand_beside_the_others() {
+        let given = options("--ipv6-pool 2001:db8:f00::/48 --ipv6-pool eu-west-1=2001:db8:f01::/56").unwrap();
+        let pools = given.pools("us-east-1").unwrap();
+        assert_eq!(pools.ipv6(&Region::new("us-east-1"))[0].block.to_string(), "2001:db8:f00::/48");
+        assert_eq!(pools.ipv6(&Region::new("eu-west-1"))[0].block.to_string(), "2001:db8:f01::/56");
+        for block in [
+            "fe80::/48",
+            "ff02::/48",
+            "fd00::/48",
+            "3fff:1::/48",
+            "2001:db8:f00::/64",
+            "2001:db8:f00::1/48",
+            "x",
+            "10.0.0.0/8",
+        ] {
+            assert!(options(&format!("--ipv6-pool {block}")).is_err(), "{block}");
+        }
+        let twice = options("--ipv6-pool 2001:db8:f00::/48 --ipv6-pool eu-west-1=2001:db8:f00:8000::/56").unwrap();
+        let refused = format!("{:#}", twice.pools("us-east-1").unwrap_err());
+        assert!(refused.contains("2001:db8:f00:8000::/56 overlaps with 2001:db8:f00::/48"), "{refused}");
     }
 
     #[test]

@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 WEB, WEB6 = "198.19.1.80", "2001:db8:2::80"
 DEEP, DEEP6 = "198.19.2.80", "2001:db8:3::80"
 NARROW = 1400
+OWN_POOL = "2001:db8:f00::/48"
 OPEN = [permission("-1", cidr="0.0.0.0/0"), permission("-1", cidr6="::/0")]
 
 
@@ -72,6 +73,7 @@ class Internet:
         """What leads to this internet by its card."""
         options = ["--uplink", card, "--public-pool", "198.19.0.128/25", "--region", REGION]
         options += ["--uplink-address", "198.19.0.2/24", "--uplink-gateway", "198.19.0.1"]
+        options += ["--ipv6-pool", OWN_POOL]
         return [*options, "--uplink-address", "2001:db8:1::2/64", "--uplink-gateway", "2001:db8:1::1"]
 
     def __enter__(self):
@@ -228,9 +230,9 @@ def why(groundplane, source, target, service="tcp/7"):
 class Network:
     """A VPC with an internet gateway, in both families; subnets and routes as a test wants them."""
 
-    def __init__(self, account, block="10.0.0.0/16"):
+    def __init__(self, account, block="10.0.0.0/16", ipv6=None):
         self.account, self.ec2, self.groundplane = account, account.ec2, account.groundplane
-        vpc = self.ec2.create_vpc(CidrBlock=block, AmazonProvidedIpv6CidrBlock=True)["Vpc"]
+        vpc = self.ec2.create_vpc(CidrBlock=block, **(ipv6 or {"AmazonProvidedIpv6CidrBlock": True}))["Vpc"]
         self.vpc, self.prefix = vpc["VpcId"], block.rsplit(".", 2)[0]
         described = self.ec2.describe_vpcs(VpcIds=[self.vpc])["Vpcs"][0]
         self.block6 = described["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"]

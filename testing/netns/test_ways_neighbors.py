@@ -7,7 +7,7 @@ import contextlib
 import time
 
 import pytest
-from internet import WEB6, Network, sh
+from internet import OWN_POOL, WEB6, Network, sh
 from loops import after, loop
 from test_packets import wait_for
 
@@ -72,6 +72,23 @@ def test_a_block_is_found_from_the_call_on_that_makes_it_until_it_goes(world):
         assert found(world.internet, block.replace("/56", "1"))
         ec2.disassociate_vpc_cidr_block(AssociationId=made["AssociationId"])
         assert not found(world.internet, block.replace("/56", "1"))
+
+
+def test_a_block_of_an_own_pool_is_found_and_reached(internet):
+    account = internet.groundplane.account()
+    [pool] = account.ec2.describe_ipv6_pools()["Ipv6Pools"]
+    network = Network(account, ipv6={"Ipv6Pool": pool["PoolId"]})
+    subnet, _ = network.subnet(1, ("::/0", network.igw))
+    network.instance = network.run(subnet, "10.0.1.10", ipv6=True)
+    network.address, network.internet = network.ipv6_of(network.instance), internet
+    # The whole pool is on the link; what no VPC has of it is nobody's.
+    with on_link(internet, OWN_POOL):
+        assert found(internet, network.address) and reached(network)
+        assert network.groundplane.exec(network.instance, "ping", "-6", "-c1", "-W2", WEB6).returncode == 0
+        others = f"2001:db8:f00:{(int(network.address.split(':')[3], 16) ^ 0x100):x}::1"
+        assert not found(internet, others)
+        account.reset()
+        assert not found(internet, network.address)
 
 
 def test_a_duplicate_on_the_link_is_noticed(world):

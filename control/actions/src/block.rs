@@ -6,11 +6,8 @@ use gp_ec2::ApiError;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Where "Amazon-provided" IPv6 blocks come from: the documentation prefix of RFC 9637. It is global unicast to every
-/// guest, and no network on earth routes it, so what is handed out can't shadow a real destination.
-const AMAZON_PROVIDED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20);
-/// Size of an Amazon-provided block.
-const AMAZON_PROVIDED_LEN: u8 = 56;
+/// Size of an Amazon-provided block, and of one of a pool unless the caller says which.
+pub(crate) const IPV6_LEN: u8 = 56;
 
 /// # Errors
 /// `InvalidParameterValue` for text that is no IPv4 block.
@@ -28,15 +25,29 @@ fn not_a_block(text: &str, parameter: &str) -> ApiError {
     ApiError::invalid_value(text, parameter, "This is not a valid CIDR block.")
 }
 
-/// The block of an IPv6 /56 that `bits` choose; the next free one if it is taken.
-pub(crate) fn amazon_provided(bits: u128, is_taken: impl Fn(Ipv6Net) -> bool) -> Ipv6Net {
-    let choices = 1u128 << (AMAZON_PROVIDED_LEN - AMAZON_PROVIDED.prefix_len());
-    let nth = |n: u128| {
-        let offset = (n % choices) << (128 - AMAZON_PROVIDED_LEN);
-        Ipv6Net::new_assert(gp_model::nth_v6(AMAZON_PROVIDED, offset), AMAZON_PROVIDED_LEN)
+/// The block of that length that `bits` choose out of a pool, or the next free one after it; `None` if none is free.
+/// `taken` names a block that has addresses of this one.
+pub(crate) fn free_ipv6(
+    pool: Ipv6Net,
+    length: u8,
+    bits: u128,
+    taken: impl Fn(Ipv6Net) -> Option<Ipv6Net>,
+) -> Option<Ipv6Net> {
+    // A pool is shorter than 2^127 blocks: 3 bits of every global address are fixed.
+    let choices = 1u128 << length.checked_sub(pool.prefix_len())?;
+    let size = 1u128 << (128 - length);
+    let nth = |n: u128| Ipv6Net::new_assert(gp_model::nth_v6(pool, n * size), length);
+    let first_free = |from: u128, to: u128| {
+        let mut n = from;
+        while n < to {
+            let Some(other) = taken(nth(n)) else { return Some(nth(n)) };
+            // A large one is passed at once.
+            n = n.max((u128::from(other.broadcast()) - u128::from(pool.network())) / size) + 1;
+        }
+        None
     };
-    // 2^36 blocks: a region never runs out.
-    (0..choices).map(|step| nth(bits.wrapping_add(step))).find(|block| !is_taken(*block)).unwrap_or_else(|| nth(bits))
+    let start = bits % choices;
+    first_free(start, choices).or_else(|| first_free(0, start))
 }
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, len: u8) -> Ipv4Net {
@@ -91,11 +102,33 @@ pub(crate) fn overlap(a: impl Into<IpNet>, b: impl Into<IpNet>) -> bool {
 mod tests {
     use super::*;
 
+    fn net(text: &str) -> Ipv6Net {
+        text.parse().unwrap()
+    }
+
+    /// The free /56 of a pool from a place on, beside some blocks.
+    fn free(pool: &str, bits: u128, taken: &[&str]) -> Option<String> {
+        let taken: Vec<_> = taken.iter().map(|text| net(text)).collect();
+        let of = |block| taken.iter().copied().find(|other| overlap(*other, block));
+        free_ipv6(net(pool), IPV6_LEN, bits, of).map(|block| block.to_string())
+    }
+
     #[test]
     fn a_taken_block_gives_the_next_one() {
-        let first = amazon_provided(7, |_| false);
-        assert_eq!(first.to_string(), "3fff:0:0:700::/56");
-        assert_eq!(amazon_provided(7, |block| block == first).to_string(), "3fff:0:0:800::/56");
-        assert_eq!(amazon_provided(u128::MAX, |_| false).to_string(), "3fff:fff:ffff:ff00::/56");
+        let block = |text: &str| Some(text.to_owned());
+        assert_eq!(free("3fff::/20", 7, &[]), block("3fff:0:0:700::/56"));
+        assert_eq!(free("3fff::/20", 7, &["3fff:0:0:700::/56"]), block("3fff:0:0:800::/56"));
+        assert_eq!(free("3fff::/20", u128::MAX, &[]), block("3fff:fff:ffff:ff00::/56"));
+        assert_eq!(free("3fff::/20", u128::MAX, &["3fff:fff:ffff:ff00::/56"]), block("3fff::/56"), "round the end");
+        assert_eq!(free("2001:db8:f00::/48", 3, &["2001:db8:f00::/52"]), block("2001:db8:f00:1000::/56"));
+        assert_eq!(free("2001:db8:f00::/48", 3, &["2001:db8:f00:300::/60"]), block("2001:db8:f00:400::/56"));
+    }
+
+    #[test]
+    fn a_pool_without_a_free_block_gives_none() {
+        assert_eq!(free("2001:db8:f00::/48", 3, &["2001:db8:f00::/44"]), None);
+        assert_eq!(free("2001:db8:f00::/48", 9, &["2001:db8:f00::/49", "2001:db8:f00:8000::/49"]), None);
+        assert_eq!(free("2001:db8:f00::/60", 0, &[]), None, "smaller than a block");
+        assert_eq!(free("2001:db8:f00:ab00::/56", 77, &[]).as_deref(), Some("2001:db8:f00:ab00::/56"));
     }
 }

@@ -163,6 +163,8 @@ pub(crate) fn run(ctx: &mut Context<'_>, action: &Action) -> Result<Reply, ApiEr
         }
         Action::ModifyAddressAttribute(r) => address::modify_attribute(ctx, r).map(Reply::ModifyAddressAttribute),
         Action::DescribePublicIpv4Pools(r) => address::describe_pools(ctx, r).map(Reply::DescribePublicIpv4Pools),
+        Action::DescribeIpv6Pools(r) => vpc::describe_pools(ctx, r).map(Reply::DescribeIpv6Pools),
+        Action::GetAssociatedIpv6PoolCidrs(r) => vpc::associated_cidrs(ctx, r).map(Reply::GetAssociatedIpv6PoolCidrs),
         Action::EnableAddressTransfer(r) => address::enable(ctx, r).map(Reply::EnableAddressTransfer),
         Action::DisableAddressTransfer(r) => address::disable(ctx, r).map(Reply::DisableAddressTransfer),
         Action::AcceptAddressTransfer(r) => address::accept(ctx, r).map(Reply::AcceptAddressTransfer),

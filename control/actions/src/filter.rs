@@ -31,7 +31,7 @@ macro_rules! tagged {
 tagged! {
     Address NatGateway EgressOnlyInternetGateway
     Vpc Subnet RouteTable NetworkAcl InternetGateway DhcpOptions SecurityGroup SecurityGroupRule SecurityGroupForVpc
-    PublicIpv4Pool ManagedPrefixList SubnetCidrReservation TrunkInterfaceAssociation
+    PublicIpv4Pool Ipv6Pool ManagedPrefixList SubnetCidrReservation TrunkInterfaceAssociation
 }
 
 macro_rules! untagged {
@@ -43,7 +43,9 @@ macro_rules! untagged {
         }
     )*};
 }
-untagged!(AvailabilityZone Region StaleSecurityGroup PrefixList PrefixListEntry PrefixListAssociation);
+untagged!(
+    AvailabilityZone Region StaleSecurityGroup PrefixList PrefixListEntry PrefixListAssociation Ipv6CidrAssociation
+);
 
 /// Checked filters, ready to judge items.
 pub struct Filters<T: 'static> {

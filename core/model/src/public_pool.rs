@@ -1,11 +1,13 @@
-//! The public IPv4 addresses of each region: what the uplink routes and what the planner hands out.
+//! The public addresses of each region: what the uplink routes and what the planner hands out. Of IPv6 these are only the
+//! operator's own pools.
 //!
 //! Unless the operator says otherwise the default region has TEST-NET-2 (RFC 5737) and every other region a /24 of its
 //! own out of 198.18.0.0/16, half of the block for benchmarks (RFC 2544): none of them is ever routed in the internet.
 
-use crate::Region;
-use ipnet::Ipv4Net;
+use crate::{Ipv6Pool, Region};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::net::Ipv4Addr;
 
 /// TEST-NET-2.
@@ -23,6 +25,7 @@ pub struct PublicPools {
     default_region: Region,
     configured: BTreeMap<Region, Vec<Ipv4Net>>,
     byoip: BTreeMap<Region, Vec<ByoipPool>>,
+    ipv6: BTreeMap<Region, Vec<Ipv6Pool>>,
 }
 
 /// A block of the operator's that is handed out only to whoever asks for it, as pools of *bring your own IP addresses*
@@ -40,7 +43,7 @@ impl PublicPools {
 
     /// Every region has the block that its name gives.
     pub fn new(default_region: Region) -> Self {
-        Self { default_region, configured: BTreeMap::new(), byoip: BTreeMap::new() }
+        Self { default_region, configured: BTreeMap::new(), byoip: BTreeMap::new(), ipv6: BTreeMap::new() }
     }
 
     /// Gives a region a block of the operator's; it has no other then but those that are given so.
@@ -51,8 +54,25 @@ impl PublicPools {
     /// Gives a region a pool of its own beside the blocks that it has.
     pub fn bring(&mut self, region: Region, block: Ipv4Net) {
         let block = block.trunc();
-        let id = byoip_id(&region, block);
+        let id = hashed_id("ipv4pool-ec2", &region, block);
         self.byoip.entry(region).or_default().push(ByoipPool { id, block });
+    }
+
+    /// Gives a region a pool of IPv6 addresses, which [`Ipv6Pool::check`] has passed.
+    pub fn bring_ipv6(&mut self, region: Region, block: Ipv6Net) {
+        let pool = Ipv6Pool::new(&region, block);
+        self.ipv6.entry(region).or_default().push(pool);
+    }
+
+    /// The region's own pools of IPv6 addresses, in the order in which they were given.
+    pub fn ipv6(&self, region: &Region) -> &[Ipv6Pool] {
+        self.ipv6.get(region).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The operator's blocks of both families and every region, and those of the default region.
+    pub fn own_blocks(&self) -> Vec<IpNet> {
+        let ipv4 = self.configured().chain(self.of(&self.default_region)).map(IpNet::V4);
+        ipv4.chain(self.ipv6.values().flatten().map(|pool| IpNet::V6(pool.block))).collect()
     }
 
     /// The region's pools that are asked for by id, in the order in which they were given.
@@ -65,13 +85,13 @@ impl PublicPools {
         &self.default_region
     }
 
-    /// The operator's blocks, of every region.
+    /// The operator's IPv4 blocks, of every region.
     pub fn configured(&self) -> impl Iterator<Item = Ipv4Net> {
         let byoip = self.byoip.values().flatten().map(|pool| pool.block);
         self.configured.values().flatten().copied().chain(byoip)
     }
 
-    /// All blocks of a region: what its uplink routes.
+    /// All IPv4 blocks of a region: what its uplink routes. Of IPv6 it routes what VPCs have.
     pub fn of(&self, region: &Region) -> Vec<Ipv4Net> {
         let byoip = self.byoip(region).iter().map(|pool| pool.block);
         self.unnamed(region).into_iter().chain(byoip).collect()
@@ -109,13 +129,13 @@ fn by_name(region: &str) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(198, 18, slot, 0), 24)
 }
 
-/// FNV-1a of region and block, as wide as an id.
-fn byoip_id(region: &Region, block: Ipv4Net) -> String {
+/// FNV-1a of region and block, as wide as an id, behind a prefix.
+pub(crate) fn hashed_id(prefix: &str, region: &Region, block: impl Display) -> String {
     const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = (1 << 88) + 0x13b;
     let text = format!("{region}={block}");
     let hash = text.bytes().fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
-    format!("ipv4pool-ec2-{:017x}", hash & crate::id::ID_BITS)
+    format!("{prefix}-{:017x}", hash & crate::id::ID_BITS)
 }
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ fn vpc(world: &World, name: &str, tokens: &mut Tokens<'_>) -> Result<Vec<Record>
             IpNet::V6(cidr) => ipv6_cidrs.push(VpcIpv6Cidr {
                 id,
                 cidr,
-                pool: "Amazon".into(),
+                pool: VpcIpv6Cidr::AMAZON.into(),
                 network_border_group: "eu-central-1".into(),
             }),
         }

@@ -1,16 +1,15 @@
 //! A VPC's blocks: AssociateVpcCidrBlock and DisassociateVpcCidrBlock.
 
 use super::describe::{association, ipv6_association};
+use super::ipv6::{WantedIpv6, draw_ipv6};
 use crate::context::refuse_unsupported;
 use crate::{Context, block, lookup, network_acl, security_group};
 use gp_ec2::{ApiError, shapes};
-use gp_model::{Vpc, VpcCidr, VpcCidrAssociationId, VpcIpv6Cidr};
+use gp_model::{Vpc, VpcCidr, VpcCidrAssociationId};
 use ipnet::{IpNet, Ipv4Net};
 
 /// A VPC's smallest and largest IPv4 block.
 const LENGTHS: std::ops::RangeInclusive<u8> = 16..=28;
-/// The name of the pool that the region's own IPv6 blocks come from.
-const AMAZON: &str = "Amazon";
 
 /// Parses an IPv4 block and checks that a VPC may have it.
 ///
@@ -25,46 +24,12 @@ pub(super) fn parse_vpc_block(text: &str) -> Result<Ipv4Net, ApiError> {
     Ok(cidr)
 }
 
-/// What a request says about an IPv6 block.
-pub(super) struct WantedIpv6<'a> {
-    pub amazon_provided: bool,
-    pub pool: Option<&'a str>,
-    pub border_group: Option<&'a str>,
-}
-
-/// An IPv6 block that no VPC of the region has, if one is wanted.
-///
-/// # Errors
-/// `InvalidParameterCombination`, `InvalidParameterValue`, `UnsupportedOperation`.
-pub(super) fn draw_ipv6(ctx: &mut Context<'_>, wanted: WantedIpv6<'_>) -> Result<Option<VpcIpv6Cidr>, ApiError> {
-    if wanted.pool.is_some_and(|pool| pool != AMAZON) {
-        return Err(ApiError::unsupported("The parameter Ipv6Pool is not supported by Groundplane."));
-    }
-    if !wanted.amazon_provided {
-        if wanted.border_group.is_some() {
-            let message = "The parameter Ipv6CidrBlockNetworkBorderGroup requires AmazonProvidedIpv6CidrBlock";
-            return Err(ApiError::client("InvalidParameterCombination", message));
-        }
-        return Ok(None);
-    }
-    let region = ctx.region().as_str();
-    if let Some(group) = wanted.border_group.filter(|group| *group != region) {
-        let why = "The region has no such network border group.";
-        return Err(ApiError::invalid_value(group, "Ipv6CidrBlockNetworkBorderGroup", why));
-    }
-    let bits = ctx.bits();
-    let vpcs = &ctx.world().tables().vpcs;
-    let taken = |block| vpcs.values().any(|vpc| vpc.ipv6_cidrs.iter().any(|c| block::overlap(c.cidr, block)));
-    let cidr = block::amazon_provided(bits, taken);
-    let id = ctx.draw(VpcCidrAssociationId::from_bits);
-    Ok(Some(VpcIpv6Cidr { id, cidr, pool: AMAZON.to_owned(), network_border_group: region.to_owned() }))
-}
-
-/// Gives a VPC a further block: an IPv4 block of the caller's choice, or an IPv6 block that the region provides.
+/// Gives a VPC a further block: an IPv4 block of the caller's choice, or an IPv6 block that the region provides or that is
+/// of a pool of the operator's own.
 ///
 /// # Errors
 /// `InvalidVpc.Range`, `InvalidVpc.Conflict`, `CidrLimitExceeded`, `InvalidParameterCombination`,
-/// `MissingParameter`, `UnsupportedOperation`.
+/// `MissingParameter`, `UnsupportedOperation`; for a pool those of [`draw_ipv6`].
 pub(crate) fn associate_cidr(
     ctx: &mut Context<'_>,
     request: &shapes::AssociateVpcCidrBlockRequest,
@@ -74,18 +39,18 @@ pub(crate) fn associate_cidr(
         ("Ipv4NetmaskLength", request.ipv4_netmask_length.is_some()),
         ("Ipv6IpamPoolId", request.ipv6_ipam_pool_id.is_some()),
         ("Ipv6NetmaskLength", request.ipv6_netmask_length.is_some()),
-        ("Ipv6CidrBlock", request.ipv6_cidr_block.is_some()),
     ])?;
     let vpc = ctx.vpc(request.vpc_id.as_deref().unwrap_or_default())?;
     let wanted = WantedIpv6 {
         amazon_provided: request.amazon_provided_ipv6_cidr_block == Some(true),
         pool: request.ipv6_pool.as_deref(),
+        cidr: request.ipv6_cidr_block.as_deref(),
         border_group: request.ipv6_cidr_block_network_border_group.as_deref(),
     };
     let mut result = shapes::AssociateVpcCidrBlockResult { vpc_id: Some(vpc.id.to_string()), ..Default::default() };
-    match (request.cidr_block.as_deref(), wanted.amazon_provided) {
+    match (request.cidr_block.as_deref(), wanted.is_any()) {
         (Some(_), true) => {
-            let message = "Only one of cidrBlock or amazonProvidedIpv6CidrBlock can be specified";
+            let message = "Only one of cidrBlock, amazonProvidedIpv6CidrBlock or ipv6Pool can be specified";
             return Err(ApiError::client("InvalidParameterCombination", message));
         }
         (Some(text), false) => {
@@ -97,7 +62,8 @@ pub(crate) fn associate_cidr(
         (None, _) => {
             check_limit(&vpc, vpc.ipv6_cidrs.len(), ctx.settings.quotas.ipv6_cidrs_per_vpc)?;
             let Some(cidr) = draw_ipv6(ctx, wanted)? else {
-                let message = "The request must contain exactly one of: cidrBlock, amazonProvidedIpv6CidrBlock";
+                let message =
+                    "The request must contain exactly one of: cidrBlock, amazonProvidedIpv6CidrBlock, ipv6Pool";
                 return Err(ApiError::client("MissingParameter", message));
             };
             result.ipv6_cidr_block_association = Some(ipv6_association(&cidr, "associating"));

@@ -1,16 +1,17 @@
 //! CreateVpc and CreateDefaultVpc.
 
+use super::ipv6::{WantedIpv6, draw_ipv6};
 use super::{NewVpc, cidr, describe::ipv6_association, describe::shape, make};
 use crate::context::refuse_unsupported;
 use crate::{Context, provision};
 use gp_ec2::{ApiError, shapes};
 use gp_model::Vpc;
 
-/// Tenancy `default` and an encryption control that is absent are what there is; IPAM pools and bring-your-own
-/// blocks are refused.
+/// Tenancy `default` and an encryption control that is absent are what there is; IPAM pools are refused.
 ///
 /// # Errors
-/// `VpcLimitExceeded`, `InvalidVpc.Range`, `InvalidParameterValue`, `MissingParameter`, `UnsupportedOperation`.
+/// `VpcLimitExceeded`, `InvalidVpc.Range`, `InvalidParameterValue`, `MissingParameter`, `UnsupportedOperation`; for a pool
+/// of IPv6 addresses those of [`draw_ipv6`].
 pub(crate) fn create(
     ctx: &mut Context<'_>,
     request: &shapes::CreateVpcRequest,
@@ -20,7 +21,6 @@ pub(crate) fn create(
         ("Ipv4NetmaskLength", request.ipv4_netmask_length.is_some()),
         ("Ipv6IpamPoolId", request.ipv6_ipam_pool_id.is_some()),
         ("Ipv6NetmaskLength", request.ipv6_netmask_length.is_some()),
-        ("Ipv6CidrBlock", request.ipv6_cidr_block.is_some()),
         ("VpcEncryptionControl", request.vpc_encryption_control.is_some()),
     ])?;
     let Some(text) = request.cidr_block.as_deref() else {
@@ -31,12 +31,13 @@ pub(crate) fn create(
     let cidr = cidr::parse_vpc_block(text)?;
     let tags = ctx.tags_for(&request.tag_specifications, "vpc")?;
     check_quota(ctx)?;
-    let wanted = cidr::WantedIpv6 {
+    let wanted = WantedIpv6 {
         amazon_provided: request.amazon_provided_ipv6_cidr_block == Some(true),
         pool: request.ipv6_pool.as_deref(),
+        cidr: request.ipv6_cidr_block.as_deref(),
         border_group: request.ipv6_cidr_block_network_border_group.as_deref(),
     };
-    let ipv6 = cidr::draw_ipv6(ctx, wanted)?;
+    let ipv6 = draw_ipv6(ctx, wanted)?;
     let vpc = make(ctx, NewVpc { cidr, ipv6, is_default: false, tags });
     Ok(shapes::CreateVpcResult { vpc: Some(pending(&vpc)) })
 }

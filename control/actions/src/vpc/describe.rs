@@ -97,7 +97,7 @@ pub(super) fn ipv6_association(cidr: &VpcIpv6Cidr, state: &str) -> shapes::VpcIp
         network_border_group: Some(cidr.network_border_group.clone()),
         ipv6_pool: Some(cidr.pool.clone()),
         ipv6_address_attribute: Some("public".into()),
-        ip_source: Some("amazon".into()),
+        ip_source: Some(if cidr.is_amazons() { "amazon" } else { "byoip" }.into()),
     }
 }
 

@@ -5,6 +5,8 @@ mod cidr;
 mod create;
 mod delete;
 mod describe;
+mod ipv6;
+mod ipv6_pool;
 mod make;
 
 pub(crate) use attribute::{describe_attribute, modify_attribute, modify_tenancy};
@@ -12,7 +14,10 @@ pub(crate) use cidr::{associate_cidr, disassociate_cidr};
 pub(crate) use create::{create, create_default};
 pub(crate) use delete::delete;
 pub(crate) use describe::describe;
+pub(crate) use ipv6_pool::{associated_cidrs, describe_pools};
 pub(crate) use make::{NewVpc, make};
 
+#[cfg(test)]
+mod ipv6_pool_tests;
 #[cfg(test)]
 mod tests;

@@ -49,7 +49,7 @@ fn bad_vpcs_are_refused() {
             "Action=CreateVpc&CidrBlock=10.0.0.0/16&Ipv6NetmaskLength=56",
             "UnsupportedOperation: The parameter Ipv6NetmaskLength is not supported by Groundplane.",
         ),
-        ("Action=CreateVpc&CidrBlock=10.0.0.0/16&Ipv6Pool=ipv6pool-ec2-1", "UnsupportedOperation: "),
+        ("Action=CreateVpc&CidrBlock=10.0.0.0/16&Ipv6Pool=ipv6pool-ec2-1", "InvalidIpv6PoolID.NotFound: "),
         ("Action=CreateVpc&CidrBlock=10.0.0.0/16&DryRun=true", "DryRunOperation: "),
         ("Action=CreateVpc&CidrBlock=10.0.0.0/8&DryRun=true", "InvalidVpc.Range: "),
         (

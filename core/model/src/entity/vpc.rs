@@ -35,9 +35,19 @@ pub struct VpcCidr {
 pub struct VpcIpv6Cidr {
     pub id: VpcCidrAssociationId,
     pub cidr: Ipv6Net,
-    /// `Amazon` for blocks that the region hands out.
+    /// [`VpcIpv6Cidr::AMAZON`], or the id of a pool of the operator's own ([`crate::Ipv6Pool`]).
     pub pool: String,
     pub network_border_group: String,
+}
+
+impl VpcIpv6Cidr {
+    /// The name of the pool that the region's own IPv6 blocks come from.
+    pub const AMAZON: &str = "Amazon";
+
+    /// Does the region hand such blocks out to anybody?
+    pub fn is_amazons(&self) -> bool {
+        self.pool == Self::AMAZON
+    }
 }
 
 impl Vpc {

@@ -6,7 +6,7 @@ use crate::error::{AgentError, chain};
 use gp_linux::doctor::Check;
 use gp_linux::{Links, LinuxError, Masquerade, NetNs, ensure_masquerade, list_own_addresses};
 use gp_model::Region;
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use std::net::IpAddr;
 
 /// Checks the blocks, and the card or the way to the internet. Changes nothing.
@@ -14,7 +14,8 @@ pub fn check_uplink(name: &str, config: &UplinkConfig) -> Vec<Check> {
     let mut checks = Vec::new();
     match &config.way {
         Way::Host { internet } => {
-            let remedy = "choose another block with --public-pool, or do without a way to the outside with --no-uplink";
+            let remedy = "choose another block with --public-pool, --byoip-pool or --ipv6-pool, or do without a way to the \
+                          outside with --no-uplink";
             checks.push(check("public-pool", pools_are_free(name, config), remedy));
             if *internet {
                 let remedy = "install nftables and connect the machine to the internet, or leave --internet out";
@@ -22,7 +23,8 @@ pub fn check_uplink(name: &str, config: &UplinkConfig) -> Vec<Check> {
             }
         }
         Way::Card { interface, .. } => {
-            let remedy = "give --public-pool a block, or a part of one, that nobody on the card's network uses";
+            let remedy = "give --public-pool, --byoip-pool or --ipv6-pool a block, or a part of one, that nobody on the \
+                          card's network uses";
             checks.push(check("public-pool", spares_the_network(config), remedy));
             let remedy = "name an Ethernet interface of this machine that is up with --uplink";
             checks.push(check("uplink", card_takes_a_child(name, interface), remedy));
@@ -40,8 +42,13 @@ pub fn check_region(name: &str, config: &UplinkConfig, region: &Region) -> Resul
     if !matches!(config.way, Way::Host { .. }) {
         return Ok(());
     }
-    blocks_are_free(name, &config.pools.of(region))
-        .map_err(|error| format!("{}; give the region another block with --public-pool {region}=CIDR", chain(&error)))
+    let ipv4: Vec<_> = config.pools.of(region).into_iter().map(IpNet::V4).collect();
+    let ipv6: Vec<_> = config.pools.ipv6(region).iter().map(|pool| IpNet::V6(pool.block)).collect();
+    for (blocks, option) in [(ipv4, "--public-pool"), (ipv6, "--ipv6-pool")] {
+        blocks_are_free(name, &blocks)
+            .map_err(|error| format!("{}; give the region another block with {option} {region}=CIDR", chain(&error)))?;
+    }
+    Ok(())
 }
 
 fn check(name: &'static str, result: Result<String, AgentError>, remedy: &str) -> Check {
@@ -51,7 +58,7 @@ fn check(name: &'static str, result: Result<String, AgentError>, remedy: &str) -
     }
 }
 
-/// The router answers ARP for every address of the pools, so none may be somebody's whom the host must go on reaching: its own,
+/// The router answers ARP for every address of the pools, and ND for what VPCs take of them, so none may be somebody's whom the host must go on reaching: its own,
 /// its network's router, or what it is given there itself.
 ///
 /// # Errors
@@ -65,9 +72,9 @@ pub(super) fn spares_the_network(config: &UplinkConfig) -> Result<String, AgentE
     let given = addresses.iter().map(|net| net.addr()).filter(|address| Some(*address) != outside);
     let taken =
         own.chain(routers).chain(given.map(|given| (given, "what --uplink-address gives to Groundplane itself")));
-    let blocks = pool_blocks(config);
+    let blocks = pools.own_blocks();
     for (address, whose) in taken {
-        if let Some(block) = blocks.iter().find(|block| IpNet::V4(**block).contains(&address)) {
+        if let Some(block) = blocks.iter().find(|block| block.contains(&address)) {
             let message = format!("the public addresses {block} hold {address}, {whose}");
             return Err(LinuxError::Missing(message).into());
         }
@@ -75,27 +82,20 @@ pub(super) fn spares_the_network(config: &UplinkConfig) -> Result<String, AgentE
     Ok("no address of the network's own is in it".to_owned())
 }
 
-/// The blocks that the operator gave, or the default region's.
-fn pool_blocks(config: &UplinkConfig) -> Vec<Ipv4Net> {
-    let pools = &config.pools;
-    let default = pools.of(pools.default_region()).into_iter();
-    pools.configured().chain(default).collect()
-}
-
 /// No link but those of this Groundplane is the way to any part of a block.
 fn pools_are_free(name: &str, config: &UplinkConfig) -> Result<String, AgentError> {
-    let blocks = pool_blocks(config);
+    let blocks = config.pools.own_blocks();
     blocks_are_free(name, &blocks)?;
     let mut blocks: Vec<_> = blocks.iter().map(ToString::to_string).collect();
     blocks.dedup();
     Ok(format!("{} is free", blocks.join(", ")))
 }
 
-fn blocks_are_free(name: &str, blocks: &[Ipv4Net]) -> Result<(), AgentError> {
+fn blocks_are_free(name: &str, blocks: &[IpNet]) -> Result<(), AgentError> {
     let links = Links::open(&NetNs::current()?)?;
     let prefix = outer_prefix(name);
     for block in blocks {
-        if let Some(route) = links.route_into(IpNet::V4(*block), |link| link.starts_with(&prefix))? {
+        if let Some(route) = links.route_into(*block, |link| link.starts_with(&prefix))? {
             let message = format!("the public addresses {block} are routed on this machine already ({route})");
             return Err(LinuxError::Missing(message).into());
         }

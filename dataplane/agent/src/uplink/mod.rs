@@ -25,7 +25,7 @@ use crate::plumbing::Plumbing;
 use config::outer_prefix;
 use gp_compile::HostView;
 use gp_linux::{GuestAddress, Links, LinuxError, NetNs, OuterEnd, Route, VethSpec, configure_outer_end, make_router};
-use gp_model::{Mac, Region, World};
+use gp_model::{Mac, OUTSIDE_IPV6, Region, World};
 use gp_slowpath::{Output, Uplink};
 use ipnet::IpNet;
 use neighbors::CardNeighbors;
@@ -42,8 +42,6 @@ const CARD: &str = "card0";
 const NOTE: &str = "uplink ";
 /// Regions that can have an uplink at the same time: interface names have room for three digits.
 const REGIONS_MAX: usize = 1000;
-/// The machine outside has an IPv6 address, too: its IPv4 one in the block for documentation (RFC 3849).
-const OUTSIDE_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0);
 
 /// The uplinks of one Groundplane.
 #[derive(Debug)]
@@ -107,8 +105,11 @@ impl Uplinks {
     /// Makes the uplinks of all regions so that their public addresses are reached. Says whether all are.
     pub fn ensure(&mut self, view: &HostView) -> bool {
         let mut is_complete = true;
-        for (region, world) in &view.regions {
-            if let Err(error) = self.ensure_region(region, Some(world)) {
+        // A region whose last record has gone is in no view any more, and its blocks have gone with it.
+        let emptied: Vec<_> = self.made.keys().filter(|region| !view.regions.contains_key(*region)).cloned().collect();
+        let emptied = emptied.iter().map(|region| (region, None));
+        for (region, world) in view.regions.iter().map(|(region, world)| (region, Some(&**world))).chain(emptied) {
+            if let Err(error) = self.ensure_region(region, world) {
                 error!(%region, error = chain(&error), "the region has no way to the outside");
                 is_complete = false;
             }
@@ -298,7 +299,7 @@ fn own_addresses(outside: Option<Ipv4Addr>) -> impl Iterator<Item = GuestAddress
 
 /// `2001:db8::198.51.100.1` for 198.51.100.1.
 fn outside_ipv6(v4: Ipv4Addr) -> Ipv6Addr {
-    Ipv6Addr::from(u128::from(OUTSIDE_IPV6) | u128::from(u32::from(v4)))
+    Ipv6Addr::from(u128::from(OUTSIDE_IPV6.addr()) | u128::from(u32::from(v4)))
 }
 
 fn route_to(block: IpNet, outside: Option<Ipv4Addr>) -> Route {
