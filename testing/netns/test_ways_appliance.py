@@ -160,7 +160,13 @@ def test_a_private_nat_gateway_hides_its_clients_inside_and_has_no_way_out(world
     assert wait_for(lambda: state() == "available")
     subnet, _ = world.subnet(5, ("10.0.2.0/24", gateway), ("0.0.0.0/0", gateway), ipv6=False)
     client = world.run(subnet, "10.0.5.10")
-    assert told(world, client, "10.0.2.10") == ("10.0.4.77", "10.0.2.10")
+    with capture(world.groundplane, client) as near, capture(world.groundplane, world.server) as far:
+        assert told(world, client, "10.0.2.10") == ("10.0.4.77", "10.0.2.10")
+        left, came = near.find(flags=2, dst="10.0.2.10")[0], far.find(flags=2, src="10.0.4.77")[0]
+        answered, answer = far.find(flags=0x12, dst="10.0.4.77")[0], near.find(flags=0x12, src="10.0.2.10")[0]
+    # Both ends announce what their interfaces take, and are told what the gateway takes.
+    assert (left["mss"], came["mss"]) == (9001 - 40, 8500 - 40)
+    assert (answered["mss"], answer["mss"]) == (9001 - 40, 8500 - 40)
     assert why(world.groundplane, client, world.server, "tcp/7000") == (True, None)
     assert ping(world.account, client, "10.0.2.10")
     # Jumbo frames, but not the largest.

@@ -106,6 +106,8 @@ def test_the_far_end_of_nat64_sees_plain_ipv4(ways, only6):
     assert (left["src"], left["ttl"]) == (ways.ipv6_of(instance), 64)
     assert (came["sport"], came["dport"], came["ttl"]) == (int(port), 7, 62)
     assert (answer["dst"], answer["dport"]) == (left["src"], left["sport"])
+    # As large as 1,500 bytes of IPv6 have room for, both ways.
+    assert (left["mss"], came["mss"], answer["mss"]) == (9001 - 60, 1440, 1440)
 
 
 def test_nat64_to_private_ipv4_addresses_works_where_a_route_leads(ways, only6):

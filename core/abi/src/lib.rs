@@ -33,6 +33,8 @@ shared_constants! {
     pub const TRANSLATE_ADDRESSES: u8 = 1;
     /// Write both ports, or the id of an ICMP echo.
     pub const TRANSLATE_PORTS: u8 = 2;
+    /// Lower the segment size that a SYN announces to what fits the flow's MTU.
+    pub const TRANSLATE_MSS: u8 = 4;
 
     /// A port's number is its interface index, and from this bit on the 802.1Q tag of its frames (0 without).
     pub const PORT_VLAN_SHIFT: u32 = 20;

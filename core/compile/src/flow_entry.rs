@@ -4,7 +4,8 @@ use crate::key::{is_looked_up, key};
 use bytemuck::Zeroable;
 use gp_abi::{
     ACTION_DELIVER, ACTION_DROP, BUCKET_IN, BUCKET_INTERNET_IN, BUCKET_INTERNET_OUT, BUCKET_OUT, BUCKETS_PER_ALLOWANCE,
-    FlowKey, FlowValue, OUTPUT_EGRESS, OUTPUT_PEER, PORT_VLAN_SHIFT, TRANSLATE_ADDRESSES, TRANSLATE_PORTS,
+    FlowKey, FlowValue, OUTPUT_EGRESS, OUTPUT_PEER, PORT_VLAN_SHIFT, TRANSLATE_ADDRESSES, TRANSLATE_MSS,
+    TRANSLATE_PORTS,
 };
 use gp_model::{EniId, Mac};
 use gp_trace::{Ingress, Path, Tracker, Verdict};
@@ -12,6 +13,8 @@ use gp_wire::{IpPacket, Transport, icmp};
 use std::net::IpAddr;
 
 const ETHERNET_HEADER_BYTES: u16 = 14;
+/// Of the headers of IPv4 and TCP, without options.
+const IPV4_TCP_BYTES: u16 = 40;
 
 /// How frames get from a host side to the guest behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +167,19 @@ fn deliver(path: &Path, from: &HostSide, to: &HostSide, [src_mac, dst_mac]: [Mac
         ..Zeroable::zeroed()
     };
     translate(path, &mut value)?;
+    if let Some(mss) = mss(path, to.mtu) {
+        // The program knows the MTU alone.
+        if mss != mtu.saturating_sub(IPV4_TCP_BYTES) {
+            return None;
+        }
+        value.translate |= TRANSLATE_MSS;
+    }
     Some(value)
+}
+
+/// The largest segment that a SYN of this path may announce, where one is set: it fits the receiving port, too.
+pub fn mss(path: &Path, port_mtu: u16) -> Option<u16> {
+    path.mss().map(|mss| mss.min(port_mtu.saturating_sub(IPV4_TCP_BYTES)))
 }
 
 /// The buckets that a path's packets take from: the sender's, then the receiver's. To and from an internet gateway an

@@ -20,7 +20,7 @@ pub use connection::{connection_entry, connection_of};
 pub use execute::{
     Arrival, FlowTable, Gso, Outcome, Refill, drop_reason_of, execute, is_open, refill, refill_in_place, rewrite, take,
 };
-pub use flow_entry::{FlowEntry, HostSide, HostSides, Output, UplinkSide, buckets_of, out_port, port_number};
+pub use flow_entry::{FlowEntry, HostSide, HostSides, Output, UplinkSide, buckets_of, mss, out_port, port_number};
 pub use host::{HostReport, HostView, InstanceOutcome};
 pub use key::{key_of, tuple_of};
 pub use upcall::{Cause, Upcall};

@@ -5,7 +5,11 @@ use crate::{
     Read, Reply, Resource, Stage, Step, StepAction, TraceError, Tracker, Verdict,
 };
 use gp_model::*;
-use gp_wire::{FiveTuple, Packet};
+use gp_wire::{FiveTuple, IpPacket, Packet, protocol};
+
+/// Bytes of the headers of IPv4 and TCP, without options: what an MTU has and a segment has not (RFC 9293, 3.7.1).
+const IPV4_TCP_BYTES: u16 = 40;
+const IPV6_TCP_BYTES: u16 = 60;
 
 /// A trace under way. Entities are fetched through it, so that no look escapes [`Path::reads`].
 pub(crate) struct Journey<'a> {
@@ -19,6 +23,8 @@ pub(crate) struct Journey<'a> {
     /// Of an ICMP error: the tuple that it is about, as it is now, if the error goes to the sender of that packet.
     related: Option<FiveTuple>,
     mtu: Option<u16>,
+    /// Does a place on the way lower the segments that SYNs announce?
+    clamps_segments: bool,
     /// Of a sender whose groups let the packet go untracked: what it would have to track.
     untracked: Option<Effect>,
     passes: Vec<Pass>,
@@ -76,6 +82,7 @@ impl<'a> Journey<'a> {
             tuple: packet.tuple(),
             related,
             mtu: None,
+            clamps_segments: false,
             untracked: None,
             passes: Vec::with_capacity(2),
             // Most journeys cross five places and read some dozen entities.
@@ -154,6 +161,23 @@ impl<'a> Journey<'a> {
         Err(self.drop_with_reply(DropReason::TooLarge, resource, Some(Reply::PacketTooBig { mtu })))
     }
 
+    /// Notes that segments are to fit the smallest MTU of the way, and that SYNs are to say so.
+    pub(crate) fn clamp_segments(&mut self) {
+        self.clamps_segments = true;
+    }
+
+    /// The largest segment that fits, if SYNs are to say so. Where the family changes on the way, the larger of the two
+    /// headers counts, since a packet is judged by its size in either.
+    fn largest_segment(&self) -> Option<u16> {
+        let Packet::Ip(IpPacket { tuple, .. }) = self.packet else { return None };
+        if !self.clamps_segments || tuple.protocol != protocol::TCP {
+            return None;
+        }
+        let is_ipv4 = tuple.src.is_ipv4() && self.tuple.src.is_ipv4();
+        let headers = if is_ipv4 { IPV4_TCP_BYTES } else { IPV6_TCP_BYTES };
+        self.mtu.map(|mtu| mtu.saturating_sub(headers))
+    }
+
     /// Where the packet is.
     pub(crate) fn place(&self) -> Option<Component> {
         self.hops.last().map(|hop| hop.component)
@@ -213,6 +237,7 @@ impl<'a> Journey<'a> {
     }
 
     pub(crate) fn finish(self, end: Stop) -> Result<Path, TraceError> {
+        let mss = self.largest_segment();
         let Self { ingress, packet, tuple, mtu, passes, hops, mut effects, mut reads, mut cacheable, .. } = self;
         let quoted = match packet {
             Packet::Ip(packet) => packet.related,
@@ -231,7 +256,20 @@ impl<'a> Journey<'a> {
                 }
                 let translated = tuple;
                 let tuple = packet.tuple();
-                Ok(Path { ingress, tuple, translated, related, mtu, passes, hops, verdict, effects, reads, cacheable })
+                Ok(Path {
+                    ingress,
+                    tuple,
+                    translated,
+                    related,
+                    mtu,
+                    mss,
+                    passes,
+                    hops,
+                    verdict,
+                    effects,
+                    reads,
+                    cacheable,
+                })
             }
         }
     }

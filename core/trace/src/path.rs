@@ -21,6 +21,7 @@ pub struct Path {
     pub(crate) translated: FiveTuple,
     pub(crate) related: Option<FiveTuple>,
     pub(crate) mtu: Option<u16>,
+    pub(crate) mss: Option<u16>,
     pub(crate) passes: Vec<Pass>,
     pub(crate) hops: Vec<Hop>,
     pub(crate) verdict: Verdict,
@@ -49,6 +50,10 @@ impl Path {
     /// pieces: it is IPv4 without the flag that forbids it.
     pub fn mtu(&self) -> Option<u16> {
         self.mtu
+    }
+    /// The largest segment, in bytes, that a SYN may announce that goes this way: what is announced to be larger is lowered.
+    pub fn mss(&self) -> Option<u16> {
+        self.mss
     }
     /// Every tracker asked on the way, with the tuple as seen there.
     pub fn passes(&self) -> &[Pass] {

@@ -371,3 +371,35 @@ fn a_group_that_is_gone_is_nothing_to_decide_on() {
     let error = scenario.trace("c > w tcp 1:2 syn").unwrap_err();
     assert!(error.to_string().contains("does not hold"), "{error}");
 }
+
+#[test]
+fn nat_gateways_lower_the_segments_that_connections_announce_to_what_the_way_takes() {
+    let world = "
+        vpc a 10.0.0.0/16,2001:db8:a::/48; igw g a
+        subnet pub a 10.0.0.0/24; subnet a1 a 10.0.1.0/24,2001:db8:a:1::/64; subnet mid a 10.0.2.0/24
+        sg any a in all from 0.0.0.0/0 in all from ::/0
+        nat n pub 10.0.0.9 eip 198.51.100.9; nat m mid 10.0.2.9
+        rtb pubrt a for pub route 0.0.0.0/0 via g route ::/0 via g
+        rtb priv a for a1 route 0.0.0.0/0 via nat n route 10.0.2.0/24 via nat m route 64:ff9b::/96 via nat n
+        eni w pub 10.0.0.10 sg any; eip ew 198.51.100.10 w 10.0.0.10
+        eni c a1 10.0.1.20,2001:db8:a:1::20 sg any; eni s mid 10.0.2.10 sg any
+    ";
+    let mut scenario: Scenario = world.parse().unwrap();
+    for (packet, mss) in [
+        ("c > 203.0.113.9 tcp 4000:80 syn", Some(1460)),
+        ("uplink[203.0.113.9] > 198.51.100.9 tcp 80:4000 syn+ack", Some(1460)),
+        ("c > 10.0.2.10 tcp 4000:80 syn", Some(8460)),
+        ("s > 10.0.2.9 tcp 80:4000 syn+ack", Some(8460)),
+        // Judged by its size as IPv6 and as IPv4.
+        ("c/6 > 64:ff9b::cb00:7109 tcp 4001:80 syn", Some(1440)),
+        ("uplink[203.0.113.9] > 198.51.100.9 tcp 80:4001 syn+ack", Some(1440)),
+        // Other protocols announce none, other gateways lower none.
+        ("c > 203.0.113.9 udp 4000:80", None),
+        ("w > 203.0.113.9 tcp 4000:80 syn", None),
+        ("c > 10.0.0.10 tcp 4000:80 syn", None),
+    ] {
+        let path = scenario.send(packet).unwrap();
+        assert!(!matches!(path.verdict(), gp_trace::Verdict::Drop(_)), "{packet}: {:?}", path.verdict());
+        assert_eq!(path.mss(), mss, "{packet}");
+    }
+}

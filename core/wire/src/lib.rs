@@ -14,9 +14,11 @@ pub mod nat64;
 mod packet;
 mod parse;
 mod reply;
+mod segment;
 mod translate;
 
 pub use packet::*;
 pub use parse::{ParseError, fuzz_parse, parse};
 pub use reply::{fragment, packet_too_big, tcp_reset, time_exceeded};
+pub use segment::lower_mss;
 pub use translate::{TranslateError, fuzz_translate, translate};

@@ -17,7 +17,7 @@ use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
 use std::net::IpAddr;
 use std::ops::Range;
 
-const ETHERNET_BYTES: usize = 14;
+pub(crate) const ETHERNET_BYTES: usize = 14;
 const ICMP_HEADER_BYTES: usize = 8;
 
 /// Why a frame can't be translated.
@@ -58,18 +58,18 @@ pub fn translate(frame: &mut [u8], to: &FiveTuple, related: Option<&FiveTuple>) 
 }
 
 /// Where things are in a frame, or in the quote of one.
-struct Layout {
+pub(crate) struct Layout {
     /// First byte of the IP header.
     network: usize,
     is_ipv4: bool,
-    protocol: u8,
-    is_later_fragment: bool,
+    pub(crate) protocol: u8,
+    pub(crate) is_later_fragment: bool,
     /// As far as it is there: quotes are cut short.
-    transport: Range<usize>,
+    pub(crate) transport: Range<usize>,
 }
 
 impl Layout {
-    fn of(frame: &[u8], network: usize) -> Result<Self, TranslateError> {
+    pub(crate) fn of(frame: &[u8], network: usize) -> Result<Self, TranslateError> {
         let malformed = TranslateError::Malformed;
         let bytes = frame.get(network..).ok_or(malformed)?;
         match bytes.first().map(|first| first >> 4) {

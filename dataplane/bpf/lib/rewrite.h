@@ -16,6 +16,16 @@
 #define GP_ICMP_CHECKSUM 2
 #define GP_ICMP_ID 4
 
+/* RFC 9293, 3.1. */
+#define GP_TCP_OPTIONS 20
+#define GP_TCP_OPTIONS_MAX 40
+#define GP_TCP_OPTION_END 0
+#define GP_TCP_OPTION_FILLING 1
+#define GP_TCP_OPTION_MSS 2
+#define GP_TCP_OPTION_MSS_BYTES 4
+/* Headers of Ethernet, IPv4 and TCP, without options. */
+#define GP_TCP_FRAME_HEADERS (ETH_HLEN + 40)
+
 /* A drop, too, may stand behind a place that tells the senders of larger packets so; one that doesn't has no limit: 0. */
 static __always_inline int gp_is_too_large(struct __sk_buff *skb, const struct gp_flow_value *flow,
 					   const struct gp_packet *packet)
@@ -86,6 +96,48 @@ static __always_inline int gp_translate_ports(struct __sk_buff *skb, const struc
 	return bpf_skb_store_bytes(skb, packet->transport, new, sizeof(new), 0);
 }
 
+/* Writes a lower segment size into the option at `at`. Words are summed from the transport header's start: behind an odd
+ * number of bytes the value lies in two of them.
+ */
+static __always_inline int gp_write_mss(struct __sk_buff *skb, const struct gp_packet *packet, __u32 at,
+					__u16 old, __u16 limit)
+{
+	__u16 new = gp_ntohs(limit);
+	int is_odd = (at - packet->transport) & 1;
+
+	if (bpf_l4_csum_replace(skb, packet->transport + GP_TCP_CHECKSUM, is_odd ? old : gp_ntohs(old),
+				is_odd ? limit : new, sizeof(new)))
+		return -1;
+	return bpf_skb_store_bytes(skb, at + 2, &new, sizeof(new), 0);
+}
+
+/* Lowers the segment size that a SYN announces to what fits the flow's MTU. */
+static __noinline int gp_lower_mss(struct __sk_buff *skb, const struct gp_flow_value *flow,
+				   const struct gp_packet *packet)
+{
+	__u32 at = packet->transport + GP_TCP_OPTIONS;
+	__u16 limit = flow->mtu - GP_TCP_FRAME_HEADERS;
+	__u8 option[GP_TCP_OPTION_MSS_BYTES];
+	__u16 announced;
+
+	for (int i = 0; i < GP_TCP_OPTIONS_MAX && at + sizeof(option) <= packet->headers; i++) {
+		if (bpf_skb_load_bytes(skb, at, option, sizeof(option)))
+			return -1;
+		if (option[0] == GP_TCP_OPTION_FILLING) {
+			at++;
+			continue;
+		}
+		if (option[0] == GP_TCP_OPTION_END || option[1] < 2)
+			return 0;
+		if (option[0] == GP_TCP_OPTION_MSS && option[1] == sizeof(option)) {
+			announced = (__u16)option[2] << 8 | option[3];
+			return announced > limit ? gp_write_mss(skb, packet, at, announced, limit) : 0;
+		}
+		at += option[1];
+	}
+	return 0;
+}
+
 /* Out of line: flows that nothing translates are to stay as cheap as they are. */
 static __noinline int gp_translate(struct __sk_buff *skb, const struct gp_flow_value *flow,
 				   const struct gp_packet *packet)
@@ -96,6 +148,8 @@ static __noinline int gp_translate(struct __sk_buff *skb, const struct gp_flow_v
 		return -1;
 	if ((flow->translate & GP_TRANSLATE_PORTS) && gp_translate_ports(skb, flow, packet))
 		return -1;
+	if ((flow->translate & GP_TRANSLATE_MSS) && (packet->tcp_flags & GP_TCP_SYN))
+		return gp_lower_mss(skb, flow, packet);
 	return 0;
 }
 

@@ -181,6 +181,9 @@ impl<K: Kernel> Work<'_, K> {
             return Fate::Dropped(DropReason::Malformed);
         }
         let frame = of_other_family.as_deref_mut().unwrap_or(frame);
+        if let Some(mss) = gp_compile::mss(path, to.side.mtu) {
+            gp_wire::lower_mss(frame, mss);
+        }
         if !is_counted {
             self.note_gateways(path, packet.frame_bytes.into());
         }

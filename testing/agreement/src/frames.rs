@@ -143,8 +143,30 @@ fn tcp(rng: &mut Rng, payload: usize) -> Vec<u8> {
     let options = if rng.chance(40) { 4 * rng.below(11) } else { 0 };
     let mut segment = rng.bytes(12);
     segment.extend([(5 + options as u8 / 4) << 4, *rng.pick(&[0x02, 0x02, 0x10, 0x12, 0x18, 0x11, 0x04, 0x14, 0xff])]);
-    segment.extend(rng.bytes(6 + options + payload));
+    segment.extend(rng.bytes(6));
+    segment.extend(tcp_options(rng, options));
+    segment.extend(rng.bytes(payload));
     segment
+}
+
+/// Options of a TCP header, mostly sensible ones; the last one may be cut.
+fn tcp_options(rng: &mut Rng, bytes: usize) -> Vec<u8> {
+    let mut options = Vec::new();
+    while options.len() < bytes {
+        match rng.below(8) {
+            0 => options.extend([0]),
+            1 | 2 => options.extend([1]),
+            3 => options.extend([4, 2]),
+            4 => options.extend([8, 10, 1, 2, 3, 4, 5, 6, 7, 8]),
+            5 => options.extend(rng.bytes(3)),
+            _ => {
+                options.extend([2, *rng.pick(&[4, 4, 4, 3])]);
+                options.extend(rng.bytes(2));
+            }
+        }
+    }
+    options.truncate(bytes);
+    options
 }
 
 fn udp(rng: &mut Rng, payload: usize) -> Vec<u8> {

@@ -50,7 +50,8 @@ fn random_value(rng: &mut Rng) -> FlowValue {
         src_mac: [s0, s1, s2, s3, s4, s5],
         out_vlan: *rng.pick(&[0, 0, 0, 5, 4095]),
         output: *rng.pick(&[OUTPUT_PEER, OUTPUT_EGRESS]),
-        translate: *rng.pick(&[0, TRANSLATE_ADDRESSES, TRANSLATE_PORTS, TRANSLATE_ADDRESSES | TRANSLATE_PORTS]),
+        translate: *rng.pick(&[0, TRANSLATE_ADDRESSES, TRANSLATE_PORTS, TRANSLATE_ADDRESSES | TRANSLATE_PORTS])
+            | *rng.pick(&[0, gp_abi::TRANSLATE_MSS]),
         new_src_port: rng.next_u64() as u16,
         new_dst_port: rng.next_u64() as u16,
         new_src: (rng.next_u64() as u32).to_be_bytes(),

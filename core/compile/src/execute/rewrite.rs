@@ -1,8 +1,8 @@
 //! What is written into a frame: `lib/rewrite.h`. Tags are kept beside the frame, here as there.
 
 use super::parse::Parsed;
-use gp_abi::{FlowValue, TRANSLATE_ADDRESSES, TRANSLATE_PORTS};
-use gp_wire::protocol;
+use gp_abi::{FlowValue, TRANSLATE_ADDRESSES, TRANSLATE_MSS, TRANSLATE_PORTS};
+use gp_wire::{TcpFlags, protocol};
 
 const ETHERNET_ADDRESSES: usize = 12;
 const IPV4_CHECKSUM: usize = 14 + 10;
@@ -11,6 +11,8 @@ const TCP_CHECKSUM: usize = 16;
 const UDP_CHECKSUM: usize = 6;
 const ICMP_CHECKSUM: usize = 2;
 const ICMP_ID: usize = 4;
+/// Headers of Ethernet, IPv4 and TCP, without options.
+const TCP_FRAME_HEADERS: u16 = 14 + 40;
 
 /// Writes the Ethernet addresses that the receiver must see. Leaves bytes that are too few for them alone.
 pub fn rewrite(frame: &mut [u8], flow: &FlowValue) {
@@ -49,6 +51,9 @@ pub(super) fn translate(frame: &mut [u8], flow: &FlowValue, parsed: &Parsed) {
             }
             _ => {}
         }
+    }
+    if flow.translate & TRANSLATE_MSS != 0 && parsed.tcp_flags & TcpFlags::SYN != 0 {
+        gp_wire::lower_mss(frame, flow.mtu.wrapping_sub(TCP_FRAME_HEADERS));
     }
 }
 

@@ -4,7 +4,7 @@
 //! ICMP alone; fragments of UDP alone; 55,000 connections to one destination for each address; a reset for what
 //! comes after 350 idle seconds; no answer to pings; NAT64 for 64:ff9b::/96. Which ICMP messages open a connection is not
 //! documented: here echo requests. EC2 API reference, "DisassociateNatGatewayAddress": connections by an address that
-//! drains go on, new ones have other addresses.
+//! drains go on, new ones have other addresses. "NAT gateway basics": the MSS of all connections is clamped.
 
 use crate::journey::{Journey, Stop};
 use crate::way::{self, Place};
@@ -74,6 +74,7 @@ impl Nat<'_, '_> {
         if is_fragment && (tuple.protocol != protocol::UDP || tuple.dst.is_ipv6()) {
             return Err(self.drop(DropReason::NatFragment, Detail::FragmentNotTranslated));
         }
+        self.journey.clamp_segments();
         self.journey.limit_mtu(Stage::NatGateway, NAT_MTU, self.resource)
     }
 
