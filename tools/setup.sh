@@ -5,7 +5,7 @@ step() { printf '\n\033[1m==> %s\033[0m\n' "$*"; }
 note() { printf '    %s\n' "$*"; }
 die() { printf '\033[31m%s\033[0m\n' "$*" >&2; exit 1; }
 
-BASE_PACKAGES="clang gcc g++ libc6-dev iproute2 curl ca-certificates python3 python3-venv procps util-linux iputils-ping"
+BASE_PACKAGES="clang gcc g++ make libc6-dev iproute2 curl ca-certificates python3 python3-venv procps util-linux iputils-ping"
 TEST_PACKAGES="iperf3 tcpdump netcat-openbsd e2fsprogs qemu-system-x86 nftables traceroute tinyproxy-bin"
 BENCH_PACKAGES="ethtool nftables"
 

@@ -50,7 +50,7 @@ impl Head {
             world
         });
         // An empty region is one that a restart would not find.
-        if world.tables().records().next().is_none() {
+        if world.tables().is_empty() {
             self.snapshot.regions.remove(&region);
         } else {
             self.snapshot.regions.insert(region.clone(), Arc::new(world));

@@ -12,6 +12,7 @@ pub mod entity;
 mod id;
 mod index;
 mod ipv6_pool;
+mod journal;
 mod place;
 mod public_pool;
 mod record;

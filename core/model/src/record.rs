@@ -51,6 +51,11 @@ macro_rules! records {
                 }
             }
 
+            /// Is there no record?
+            pub fn is_empty(&self) -> bool {
+                true $(&& self.$table.is_empty())*
+            }
+
             /// Every record, kind by kind, in id order.
             pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
                 std::iter::empty()

@@ -5,7 +5,8 @@
 
 use crate::entity::*;
 use crate::index::Index;
-use crate::record::{Change, Tables};
+use crate::journal::Journal;
+use crate::record::{Change, RecordKey, Tables};
 use crate::*;
 use imbl::OrdSet;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -23,15 +24,17 @@ pub struct World {
     pub region: Region,
     tables: Tables,
     index: Index,
+    journal: Journal,
 }
 
 impl World {
     pub fn new(region: Region) -> Self {
-        Self { region, tables: Tables::default(), index: Index::default() }
+        Self { region, tables: Tables::default(), index: Index::default(), journal: Journal::default() }
     }
 
     /// Applies one change and keeps the indexes in step.
     pub fn apply(&mut self, change: Change) {
+        self.journal.note(change.key());
         match change {
             Change::Put(record) => {
                 match self.tables.record(&record.key()) {
@@ -46,6 +49,12 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The records that may not be as they are in `earlier`, some of them more than once. None if that is not known: then the
+    /// tables must be compared.
+    pub fn changed_since(&self, earlier: &World) -> Option<Vec<RecordKey>> {
+        self.journal.since(&earlier.journal)
     }
 
     /// The tables, for listing and paging in id order.
