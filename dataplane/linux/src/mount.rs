@@ -4,10 +4,13 @@ use crate::error::{Context, LinuxError};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use rustix::fs::CWD;
-use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+    open_tree,
+};
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// `BPF_FS_MAGIC` of linux/magic.h.
@@ -15,6 +18,9 @@ const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
 
 /// `MOUNT_ATTR_IDMAP` of linux/mount.h.
 const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
+
+/// `MOUNT_ATTR_RDONLY` of the same.
+const MOUNT_ATTR_RDONLY: u64 = 0x0000_0001;
 
 /// `struct mount_attr` of linux/mount.h.
 #[repr(C)]
@@ -71,8 +77,55 @@ pub fn clone_tree(path: &Path) -> Result<OwnedFd, LinuxError> {
 /// Also when the file system can't map ids. Minimum kernel 5.12.
 pub fn clone_mapped(path: &Path, userns: BorrowedFd<'_>) -> Result<OwnedFd, LinuxError> {
     let tree = clone_tree(path)?;
-    let attr =
-        MountAttr { attr_set: MOUNT_ATTR_IDMAP, attr_clr: 0, propagation: 0, userns_fd: userns.as_raw_fd() as u64 };
+    map_owners(&tree, userns).context(|| format!("map the owners of {}", path.display()))?;
+    Ok(tree)
+}
+
+/// A file system in memory that is attached nowhere: whoever has the descriptor has it. Gone with the last view of it.
+///
+/// # Errors
+/// When the kernel refuses. Minimum kernel 5.2.
+pub fn detached_tmpfs(options: &[(&str, &str)]) -> Result<OwnedFd, LinuxError> {
+    let make = || -> rustix::io::Result<OwnedFd> {
+        let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        for (name, value) in options {
+            fsconfig_set_string(context.as_fd(), *name, *value)?;
+        }
+        fsconfig_create(context.as_fd())?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    };
+    make().context(|| "make a file system in memory".into())
+}
+
+/// One more view of a file system that is attached nowhere, in which nothing can be changed.
+///
+/// # Errors
+/// On kernels before 6.15, which clone nothing that is attached nowhere.
+pub fn clone_detached(tree: BorrowedFd<'_>) -> Result<OwnedFd, LinuxError> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let clone = open_tree(tree, "", flags).context(|| "clone a detached mount".into())?;
+    set_attributes(&clone, MountAttr { attr_set: MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 })
+        .context(|| "make a mount read-only".into())?;
+    Ok(clone)
+}
+
+/// As [`clone_detached`], with owners as the user namespace `userns` maps them.
+///
+/// # Errors
+/// As there.
+pub fn clone_detached_mapped(tree: BorrowedFd<'_>, userns: BorrowedFd<'_>) -> Result<OwnedFd, LinuxError> {
+    let clone = clone_detached(tree)?;
+    map_owners(&clone, userns).context(|| "map the owners of a detached mount".into())?;
+    Ok(clone)
+}
+
+fn map_owners(tree: &OwnedFd, userns: BorrowedFd<'_>) -> io::Result<()> {
+    let userns_fd = userns.as_raw_fd() as u64;
+    set_attributes(tree, MountAttr { attr_set: MOUNT_ATTR_IDMAP, attr_clr: 0, propagation: 0, userns_fd })
+}
+
+fn set_attributes(tree: &OwnedFd, attr: MountAttr) -> io::Result<()> {
     // SAFETY: the path is an empty C string, `attr` is a whole struct mount_attr of the size passed; both live across the call.
     let result = unsafe {
         libc::syscall(
@@ -84,10 +137,7 @@ pub fn clone_mapped(path: &Path, userns: BorrowedFd<'_>) -> Result<OwnedFd, Linu
             size_of::<MountAttr>(),
         )
     };
-    if result < 0 {
-        return Err(io::Error::last_os_error()).context(|| format!("map the owners of {}", path.display()));
-    }
-    Ok(tree)
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Whether something is mounted on exactly this path.

@@ -6,10 +6,11 @@
 
 use crate::disk::{Disk, ensure_disk, remove_disk};
 use crate::error::{Context, SandboxError};
+use crate::layers;
 use crate::mask::hidden_paths;
 use crate::spec::SandboxSpec;
 use crate::state::{Running, adopt};
-use crate::wire::{Go, Progress, StartRequest, receive, send};
+use crate::wire::{Go, Progress, StartRequest, receive, send, send_fds};
 use gp_linux::{Cgroups, NetNs, ProcessId, wait_end};
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
@@ -101,7 +102,14 @@ fn converse(
     let own: Vec<&Path> = own.chain(GROUNDPLANE_DIRS.map(Path::new)).collect();
     let ask =
         |_: io::Error| SandboxError::Guest("the starter ended without a word (is the init command right?)".into());
-    send(stream, &StartRequest::new(spec, disk, hidden_paths(&own))).map_err(ask)?;
+    let hidden = hidden_paths(&own);
+    match layers::shared(&hidden)? {
+        Some(layers) => {
+            send(stream, &StartRequest::new(spec, disk, true, Vec::new())).map_err(ask)?;
+            send_fds(stream, &[layers.as_fd()]).map_err(ask)?;
+        }
+        None => send(stream, &StartRequest::new(spec, disk, false, hidden)).map_err(ask)?,
+    }
     let pid = match receive(stream).map_err(ask)? {
         Progress::Created { pid } => pid,
         other => return Err(unexpected(other)),

@@ -26,6 +26,7 @@ mod exec;
 mod guest;
 mod init;
 mod launch;
+mod layers;
 mod mask;
 mod pty;
 mod rootfs;

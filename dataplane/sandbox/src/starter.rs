@@ -9,7 +9,7 @@ use crate::disk::UID_COUNT;
 use crate::error::{Context, SandboxError, chain};
 use crate::spec::INIT_SUBCOMMAND;
 use crate::sys::{self, Side, clone_process};
-use crate::wire::{Go, Progress, StartRequest, receive, send, send_fds};
+use crate::wire::{Go, Progress, StartRequest, receive, receive_fds, send, send_fds};
 use crate::{exec, guest};
 use gp_linux::{Cgroups, mount};
 use std::fs::{self, File};
@@ -53,6 +53,10 @@ fn start_main() -> i32 {
 
 fn start(agent: &UnixStream) -> Result<(), SandboxError> {
     let request: StartRequest = receive(agent).context(|| "read the request".into())?;
+    let layers = match request.has_layers {
+        true => receive_fds(agent).context(|| "take over the layers".into())?.pop(),
+        false => None,
+    };
     nix::unistd::setsid().context(|| "leave the agent's session".into())?;
     nix::sys::prctl::set_dumpable(false).context(|| "hide from debuggers".into())?;
     sys::reset_limits();
@@ -65,12 +69,13 @@ fn start(agent: &UnixStream) -> Result<(), SandboxError> {
     match unsafe { clone_process(sys::NAMESPACES) }.context(|| "make the namespaces".into())? {
         Side::Child => {
             drop(ours);
+            drop(layers);
             guest::guest_main(theirs, console, &request)
         }
         Side::Parent(pid) => {
             drop(theirs);
             drop(console);
-            let result = bring_up(agent, &ours, pid, &request);
+            let result = bring_up(agent, &ours, pid, &request, layers.as_ref());
             if result.is_err() {
                 // SAFETY: the child is ours and not waited for, so the pid is its own.
                 unsafe {
@@ -83,14 +88,20 @@ fn start(agent: &UnixStream) -> Result<(), SandboxError> {
     }
 }
 
-fn bring_up(agent: &UnixStream, init: &UnixStream, pid: i32, request: &StartRequest) -> Result<(), SandboxError> {
+fn bring_up(
+    agent: &UnixStream,
+    init: &UnixStream,
+    pid: i32,
+    request: &StartRequest,
+    layers: Option<&OwnedFd>,
+) -> Result<(), SandboxError> {
     let map = format!("0 {} {UID_COUNT}\n", request.uid_base);
     for file in ["uid_map", "gid_map"] {
         fs::write(format!("/proc/{pid}/{file}"), &map).context(|| format!("write the {file} of the instance"))?;
     }
     // From here the agent sets up the network while we and init set up the files.
     send(agent, &Progress::Created { pid }).context(|| "answer the agent".into())?;
-    let trees = clone_trees(pid, request)?;
+    let trees = clone_trees(pid, request, layers)?;
     let fds: Vec<_> = trees.iter().map(AsFd::as_fd).collect();
     send_fds(init, &fds).context(|| "hand over the file systems".into())?;
     drop(trees);
@@ -106,11 +117,15 @@ fn bring_up(agent: &UnixStream, init: &UnixStream, pid: i32, request: &StartRequ
     Ok(())
 }
 
-/// The lower layer, the disk and, if there is one, the package database. None is attached anywhere: they are the guest's alone.
-fn clone_trees(pid: i32, request: &StartRequest) -> Result<Vec<OwnedFd>, SandboxError> {
+/// The lower layer, the disk, the shared layers and the package database, if there are any. None is attached anywhere: they are
+/// the guest's alone.
+fn clone_trees(pid: i32, request: &StartRequest, layers: Option<&OwnedFd>) -> Result<Vec<OwnedFd>, SandboxError> {
     let userns = File::open(format!("/proc/{pid}/ns/user")).context(|| "open the instance's user namespace".into())?;
     let mapped = |path: &Path| mount::clone_mapped(path, userns.as_fd());
     let mut trees = vec![mapped(Path::new("/"))?, mount::clone_tree(&request.spec.disk_dir)?];
+    if let Some(layers) = layers {
+        trees.push(mount::clone_detached_mapped(layers.as_fd(), userns.as_fd())?);
+    }
     if let Some(packages) = package_database() {
         trees.push(mapped(&Path::new("/").join(packages))?);
     }

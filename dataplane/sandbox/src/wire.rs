@@ -25,13 +25,15 @@ pub(crate) struct StartRequest {
     pub(crate) spec: SandboxSpec,
     pub(crate) uid_base: u32,
     pub(crate) is_first_boot: bool,
-    /// Paths below `/` that the guest must not see.
+    /// Whether the shared layers come with it.
+    pub(crate) has_layers: bool,
+    /// Otherwise: paths below `/` that the guest must not see.
     pub(crate) hidden: Vec<PathBuf>,
 }
 
 impl StartRequest {
-    pub(crate) fn new(spec: &SandboxSpec, disk: Disk, hidden: Vec<PathBuf>) -> Self {
-        Self { spec: spec.clone(), uid_base: disk.uid_base, is_first_boot: disk.is_new, hidden }
+    pub(crate) fn new(spec: &SandboxSpec, disk: Disk, has_layers: bool, hidden: Vec<PathBuf>) -> Self {
+        Self { spec: spec.clone(), uid_base: disk.uid_base, is_first_boot: disk.is_new, has_layers, hidden }
     }
 }
 
