@@ -1,10 +1,12 @@
 /* The fast path: every frame that a guest or the outside sends, on ingress of its port's interface.
  *
- * It decides nothing. A frame whose key is in the flow table is treated as the entry says; any other goes to user
- * space. Either way the frame ends here: it is redirected or dropped, and never reaches the host side's own stack.
+ * It decides nothing. A frame whose key is in the flow table is treated as the entry says; one that begins a connection
+ * of a known pair gets the entry that the pair says; any other goes to user space. In every case the frame ends here: it
+ * is redirected or dropped, and never reaches the host side's own stack.
  */
 #include "lib/flow.h"
 #include "lib/helpers.h"
+#include "lib/open.h"
 #include "lib/parse.h"
 #include "lib/rewrite.h"
 #include "lib/stats.h"
@@ -23,10 +25,14 @@ int gp_from_eni(struct __sk_buff *skb)
 	if (gp_parse(skb, &packet) != GP_PARSED)
 		return gp_upcall(skb, GP_CAUSE_SLOW);
 	flow = bpf_map_lookup_elem(&gp_flows, &packet.key);
-	if (!flow)
-		return gp_upcall(skb, GP_CAUSE_MISS);
-	if (gp_flow_reopens(flow, &packet))
+	if (!flow) {
+		if (gp_open(skb, &packet))
+			flow = bpf_map_lookup_elem(&gp_flows, &packet.key);
+		if (!flow)
+			return gp_upcall(skb, GP_CAUSE_MISS);
+	} else if (gp_flow_reopens(flow, &packet)) {
 		return gp_upcall(skb, GP_CAUSE_REOPEN);
+	}
 	if (gp_is_too_large(skb, flow, &packet))
 		return gp_upcall(skb, GP_CAUSE_TOO_LARGE);
 	segments = gp_segments(skb, &packet);

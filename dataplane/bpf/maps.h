@@ -4,7 +4,7 @@
 #include "generated/abi.h"
 #include "lib/helpers.h"
 
-/* The flow table. User space writes it; the program finds, counts and never inserts.
+/* The flow table. User space writes it; the program finds and counts, and inserts only what a pair says.
  *
  * A plain hash and not an LRU one: LRU evicts silently, so one ENI that floods new flows would push out its
  * neighbours' flows, and with them the counters and the last-seen time by which tracked connections live. Here a full
@@ -18,6 +18,32 @@ struct {
 	__type(key, struct gp_flow_key);
 	__type(value, struct gp_flow_value);
 } gp_flows SEC(".maps");
+
+/* Pairs: how further connections between known peers begin. User space alone writes it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct gp_pair_key);
+	__type(value, struct gp_pair_value);
+} gp_pairs SEC(".maps");
+
+/* How many connections the program may still let begin, by the cells that pairs name: user space adds, the program
+ * takes, and either takes it all back. The cell at 0 is never used.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u32);
+	__type(value, __u64);
+} gp_grants SEC(".maps");
+
+/* A struct gp_opened for each connection that the program has let begin. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} gp_opened SEC(".maps");
 
 /* By port number. */
 struct {

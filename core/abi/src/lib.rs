@@ -13,11 +13,11 @@
 pub mod header;
 mod shared;
 
-use shared::{shared_constants, shared_structs};
+use shared::{CType, Shared, shared_constants, shared_structs};
 
 shared_constants! {
     /// Grows with every change of a struct of this crate; pinned maps of another version are not adopted.
-    pub const ABI_VERSION: u32 = 3;
+    pub const ABI_VERSION: u32 = 4;
 
     /// Drop every packet of the flow.
     pub const ACTION_DROP: u8 = 1;
@@ -38,6 +38,11 @@ shared_constants! {
 
     /// A port's number is its interface index, and from this bit on the 802.1Q tag of its frames (0 without).
     pub const PORT_VLAN_SHIFT: u32 = 20;
+
+    /// The sender's end tracks the connection that the flow's first packet has opened.
+    pub const OPENS_AT_SENDER: u8 = 1;
+    /// The receiver's end does.
+    pub const OPENS_AT_RECEIVER: u8 = 2;
 
     /// First word of each upcall.
     pub const UPCALL_MAGIC: u32 = 0x4750_5550;
@@ -130,11 +135,59 @@ shared_structs! {
         /// The id of an ICMP echo, too.
         pub new_src_port: u16,
         pub new_dst_port: u16,
-        pub reserved: [u8; 2],
+        /// Of an entry that the program has made from a pair, for the packet that opened the connection: OR of the `OPENS_`
+        /// constants. 0 of all others.
+        pub opens: u8,
+        pub reserved: u8,
         pub new_src: [u8; 4],
         pub new_dst: [u8; 4],
         /// Indices of the buckets that the flow's packets take from, in this order; 0 for none.
         pub buckets: [u32; 2],
+    }
+
+    /// Key of the table of pairs: all of an opening packet's [`FlowKey`] but its source port.
+    #[derive(Hash, PartialOrd, Ord)]
+    pub struct PairKey {
+        pub src: [u8; 16],
+        pub dst: [u8; 16],
+        pub port: u32,
+        pub src_mac: [u8; 6],
+        pub dst_port: u16,
+        pub protocol: u8,
+        pub family: u8,
+        pub reserved: [u8; 2],
+    }
+
+    /// Value of the table of pairs: what a connection's first packet puts into the flow table.
+    pub struct PairValue {
+        /// Entry of the opening packet's direction, with nothing counted.
+        pub forward: FlowValue,
+        /// Entry of its answers' direction.
+        pub answer: FlowValue,
+        /// By which user space knows the pair; never used again for another.
+        pub number: u64,
+        /// Number of the port that answers come in at.
+        pub answer_port: u32,
+        /// Indices of the cells that each connection is taken from: the sender's port's and the receiver's.
+        pub grants: [u32; 2],
+        /// The first and the last source port that this holds for.
+        pub src_port_from: u16,
+        pub src_port_to: u16,
+        /// Source MAC address of answers.
+        pub answer_mac: [u8; 6],
+        pub reserved: [u8; 2],
+    }
+
+    /// What the program tells user space, by a ring, of each connection that it lets begin.
+    pub struct Opened {
+        /// The pair's number.
+        pub pair: u64,
+        /// `CLOCK_MONOTONIC_COARSE`, in nanoseconds.
+        pub opened_ns: u64,
+        pub src_port: u16,
+        /// Of the opening packet.
+        pub tcp_flags: u8,
+        pub reserved: [u8; 5],
     }
 
     /// What a port keeps in the kernel, by its number: its budget of upcalls and its counters.
@@ -266,4 +319,8 @@ shared_structs! {
         /// Who answers: a link-local address.
         pub source: [u8; 16],
     }
+}
+
+impl Shared for FlowValue {
+    const C: CType = CType { name: "struct gp_flow_value", elements: None };
 }

@@ -2,8 +2,8 @@
 //! and host.
 //!
 //! ```text
-//! Path → FlowEntry::from_path → flow table → from_eni.bpf.c
-//!                                          → execute (the same in Rust)
+//! Path → FlowEntry::from_path → flow table ────→ from_eni.bpf.c
+//! Pair → PairEntry::from_pair → table of pairs ─→ execute (the same in Rust)
 //! ```
 //!
 //! Promises: an entry comes from a `Path` and from nothing else; [`execute`] does to bytes and counters what the kernel
@@ -14,13 +14,16 @@ mod execute;
 mod flow_entry;
 mod host;
 mod key;
+mod pair;
 mod upcall;
 
 pub use connection::{connection_entry, connection_of};
 pub use execute::{
-    Arrival, FlowTable, Gso, Outcome, Refill, drop_reason_of, execute, is_open, refill, refill_in_place, rewrite, take,
+    Arrival, FlowTable, Gso, Outcome, PairMaps, Refill, drop_reason_of, execute, is_open, refill, refill_in_place,
+    rewrite, take,
 };
 pub use flow_entry::{FlowEntry, HostSide, HostSides, Output, UplinkSide, buckets_of, mss, out_port, port_number};
 pub use host::{HostReport, HostView, InstanceOutcome};
 pub use key::{key_of, tuple_of};
+pub use pair::{PairEntry, answer_key, forward_key, pair_key_of};
 pub use upcall::{Cause, Upcall};

@@ -1,5 +1,7 @@
 //! A packet on its way: what the stages share, and how a stage ends it.
 
+use crate::ports::Ports;
+use crate::traffic::covers;
 use crate::{
     Component, Connection, Connections, Detail, Drop, DropReason, Effect, Hop, Ingress, MissingPermission, Pass, Path,
     Read, Reply, Resource, Stage, Step, StepAction, TraceError, Tracker, Verdict,
@@ -32,6 +34,8 @@ pub(crate) struct Journey<'a> {
     effects: Vec<Effect>,
     reads: Vec<Read>,
     cacheable: bool,
+    /// Where it is asked for: the ports with which everything so far would have been the same.
+    ports: Option<Ports>,
 }
 
 /// The end of a journey. Stages return it as their `Err`, so that `?` leaves the list of stages.
@@ -90,12 +94,40 @@ impl<'a> Journey<'a> {
             effects: Vec::new(),
             reads: Vec::with_capacity(16),
             cacheable: true,
+            ports: None,
+        }
+    }
+
+    /// From here on the journey notes which other ports would fare alike: that costs some comparisons.
+    pub(crate) fn note_ports(mut self) -> Self {
+        self.ports = Some(Ports::ALL);
+        self
+    }
+
+    pub(crate) fn ports(&self) -> Option<Ports> {
+        self.ports
+    }
+
+    /// Does `traffic` cover the packet as it is now? Notes which other ports would have been told the same.
+    pub(crate) fn covers(&mut self, traffic: TrafficMatch) -> bool {
+        if let Some(ports) = &mut self.ports {
+            ports.compare_destination(traffic, &self.tuple);
+        }
+        covers(traffic, &self.tuple)
+    }
+
+    /// Notes that rules may look at both the packet's and its answer's port with this traffic.
+    pub(crate) fn compare_both_ports(&mut self, traffic: TrafficMatch) {
+        if let Some(ports) = &mut self.ports {
+            ports.compare_destination(traffic, &self.tuple);
+            ports.compare_source(traffic, &self.tuple);
         }
     }
 
     fetches! {
         vpc: Vpc(VpcId) -> Vpc;
         subnet: Subnet(SubnetId) -> Subnet;
+        security_group: SecurityGroup(SecurityGroupId) -> SecurityGroup;
         network_acl: NetworkAcl(NetworkAclId) -> NetworkAcl;
     }
 

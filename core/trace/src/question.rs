@@ -170,7 +170,12 @@ pub fn why(
     Ok(Why { forward, reply })
 }
 
-fn answer_to(world: &World, receiver: EniId, packet: &IpPacket, path: &Path) -> Result<IpPacket, TraceError> {
+pub(crate) fn answer_to(
+    world: &World,
+    receiver: EniId,
+    packet: &IpPacket,
+    path: &Path,
+) -> Result<IpPacket, TraceError> {
     let eni = world.eni(receiver).ok_or(TraceError::UnknownEni(receiver))?;
     let answer = answer_with(packet, path.translated().reversed());
     let dst_mac = neighbor_mac(world, eni, answer.tuple.dst).unwrap_or_else(|| router_mac(eni.subnet));
@@ -191,9 +196,9 @@ fn answer_with(packet: &IpPacket, tuple: FiveTuple) -> IpPacket {
 }
 
 /// The connections that were there, and those that a path opens.
-struct Opened<'a> {
-    earlier: &'a dyn Connections,
-    effects: &'a [Effect],
+pub(crate) struct Opened<'a> {
+    pub earlier: &'a dyn Connections,
+    pub effects: &'a [Effect],
 }
 
 impl Connections for Opened<'_> {

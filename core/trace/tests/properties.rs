@@ -1,11 +1,13 @@
 //! What must hold in every world, for every packet and after every change; tried on random ones. A failure prints the
 //! world, the packet and the change as text.
 
-use gp_model::{Change, Timestamp};
-use gp_trace::{Component, DropReason, Effect, Ingress, Path, Read, TraceError, Verdict, decisive, trace};
+use gp_model::{Change, PortRange, Timestamp};
+use gp_trace::{
+    Component, DropReason, Effect, Ingress, NoConnections, Path, Read, TraceError, Verdict, decisive, trace,
+};
 use gp_wire::{FiveTuple, Packet, build, parse};
 use gp_worlds::random::RandomWorld;
-use gp_worlds::{Rng, Scenario};
+use gp_worlds::{ConnectionTable, Rng, Scenario};
 use std::collections::BTreeSet;
 
 const SEEDS: u64 = 400;
@@ -261,4 +263,45 @@ fn any_bytes_of_a_guest_get_an_answer() {
         };
         assert!(src_mac == own || matches!(path.verdict(), Verdict::Drop(_)));
     });
+}
+
+/// Packets of a pair: with every source port that it names, its connections begin and are answered as it says.
+#[test]
+fn a_pair_speaks_for_all_of_its_source_ports() {
+    let (mut pairs, mut narrow) = (0, 0);
+    for_each_packet(|world, scenario, text, _, rng| {
+        let sent = scenario.packet(text).unwrap();
+        let (Some(eni), Packet::Ip(packet)) = (sent.ingress.eni(), &sent.packet) else { return };
+        let Ok(Some(pair)) = gp_trace::pair(&scenario.world, eni, packet) else { return };
+        let ports = pair.source_ports();
+        assert!(ports.contains(packet.tuple.src_port));
+        pairs += 1;
+        narrow += usize::from(ports != PortRange::ALL);
+        let some = (0..4).map(|_| rng.between(usize::from(ports.from), usize::from(ports.to) + 1) as u16);
+        for port in some.chain([ports.from, ports.to]).collect::<Vec<_>>() {
+            let mut other = packet.clone();
+            other.tuple.src_port = port;
+            let forward = trace(&scenario.world, &NoConnections, eni, &Packet::Ip(other), Timestamp(0)).unwrap();
+            let case = format!("{}\n{text}\nport {port} of {ports:?}", world.text);
+            assert_eq!(forward.verdict(), pair.forward().verdict(), "{case}");
+            let openers = |path: &Path| -> Vec<_> {
+                let all = path.effects().iter();
+                all.map(|Effect::OpenConnection { tracker, connection }| (*tracker, connection.opened_by)).collect()
+            };
+            assert_eq!(openers(&forward), openers(pair.forward()), "{case}");
+            let is_read = |path: &Path, read: &Read| path.reads().contains(read);
+            assert!(forward.reads().iter().all(|read| is_read(pair.forward(), read)), "{case}");
+            let mut connections = ConnectionTable::default();
+            connections.apply(&forward);
+            let Ingress::Eni(receiver) = pair.answer().ingress() else { panic!("{case}") };
+            let mut answer = packet.clone();
+            answer.src_mac = scenario.world.eni(receiver).unwrap().mac;
+            answer.tuple = forward.tuple().reversed();
+            let answer = trace(&scenario.world, &connections, receiver, &Packet::Ip(answer), Timestamp(0)).unwrap();
+            assert_eq!(answer.verdict(), pair.answer().verdict(), "{case}");
+            assert!(answer.effects().is_empty(), "{case}");
+            assert!(answer.reads().iter().all(|read| is_read(pair.answer(), read)), "{case}");
+        }
+    });
+    assert!(pairs > 500 && narrow > 20, "{pairs} pairs, {narrow} of them not for all ports");
 }

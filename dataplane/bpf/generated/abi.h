@@ -3,7 +3,7 @@
 
 #include <linux/types.h>
 
-#define GP_ABI_VERSION 3u
+#define GP_ABI_VERSION 4u
 #define GP_ACTION_DROP 1u
 #define GP_ACTION_DELIVER 2u
 #define GP_OUTPUT_PEER 1u
@@ -12,6 +12,8 @@
 #define GP_TRANSLATE_PORTS 2u
 #define GP_TRANSLATE_MSS 4u
 #define GP_PORT_VLAN_SHIFT 20u
+#define GP_OPENS_AT_SENDER 1u
+#define GP_OPENS_AT_RECEIVER 2u
 #define GP_UPCALL_MAGIC 1196447056u
 #define GP_CAUSE_MISS 1u
 #define GP_CAUSE_SLOW 2u
@@ -65,7 +67,8 @@ struct gp_flow_value {
 	__u8 translate;
 	__u16 new_src_port;
 	__u16 new_dst_port;
-	__u8 reserved[2];
+	__u8 opens;
+	__u8 reserved;
 	__u8 new_src[4];
 	__u8 new_dst[4];
 	__u32 buckets[2];
@@ -86,10 +89,67 @@ _Static_assert(__builtin_offsetof(struct gp_flow_value, output) == 48, "offset o
 _Static_assert(__builtin_offsetof(struct gp_flow_value, translate) == 49, "offset of struct gp_flow_value.translate");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, new_src_port) == 50, "offset of struct gp_flow_value.new_src_port");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, new_dst_port) == 52, "offset of struct gp_flow_value.new_dst_port");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, reserved) == 54, "offset of struct gp_flow_value.reserved");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, opens) == 54, "offset of struct gp_flow_value.opens");
+_Static_assert(__builtin_offsetof(struct gp_flow_value, reserved) == 55, "offset of struct gp_flow_value.reserved");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, new_src) == 56, "offset of struct gp_flow_value.new_src");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, new_dst) == 60, "offset of struct gp_flow_value.new_dst");
 _Static_assert(__builtin_offsetof(struct gp_flow_value, buckets) == 64, "offset of struct gp_flow_value.buckets");
+
+struct gp_pair_key {
+	__u8 src[16];
+	__u8 dst[16];
+	__u32 port;
+	__u8 src_mac[6];
+	__u16 dst_port;
+	__u8 protocol;
+	__u8 family;
+	__u8 reserved[2];
+};
+_Static_assert(sizeof(struct gp_pair_key) == 48, "size of struct gp_pair_key");
+_Static_assert(__builtin_offsetof(struct gp_pair_key, src) == 0, "offset of struct gp_pair_key.src");
+_Static_assert(__builtin_offsetof(struct gp_pair_key, dst) == 16, "offset of struct gp_pair_key.dst");
+_Static_assert(__builtin_offsetof(struct gp_pair_key, port) == 32, "offset of struct gp_pair_key.port");
+_Static_assert(__builtin_offsetof(struct gp_pair_key, src_mac) == 36, "offset of struct gp_pair_key.src_mac");
+_Static_assert(__builtin_offsetof(struct gp_pair_key, dst_port) == 42, "offset of struct gp_pair_key.dst_port");
+_Static_assert(__builtin_offsetof(struct gp_pair_key, protocol) == 44, "offset of struct gp_pair_key.protocol");
+_Static_assert(__builtin_offsetof(struct gp_pair_key, family) == 45, "offset of struct gp_pair_key.family");
+_Static_assert(__builtin_offsetof(struct gp_pair_key, reserved) == 46, "offset of struct gp_pair_key.reserved");
+
+struct gp_pair_value {
+	struct gp_flow_value forward;
+	struct gp_flow_value answer;
+	__u64 number;
+	__u32 answer_port;
+	__u32 grants[2];
+	__u16 src_port_from;
+	__u16 src_port_to;
+	__u8 answer_mac[6];
+	__u8 reserved[2];
+};
+_Static_assert(sizeof(struct gp_pair_value) == 176, "size of struct gp_pair_value");
+_Static_assert(__builtin_offsetof(struct gp_pair_value, forward) == 0, "offset of struct gp_pair_value.forward");
+_Static_assert(__builtin_offsetof(struct gp_pair_value, answer) == 72, "offset of struct gp_pair_value.answer");
+_Static_assert(__builtin_offsetof(struct gp_pair_value, number) == 144, "offset of struct gp_pair_value.number");
+_Static_assert(__builtin_offsetof(struct gp_pair_value, answer_port) == 152, "offset of struct gp_pair_value.answer_port");
+_Static_assert(__builtin_offsetof(struct gp_pair_value, grants) == 156, "offset of struct gp_pair_value.grants");
+_Static_assert(__builtin_offsetof(struct gp_pair_value, src_port_from) == 164, "offset of struct gp_pair_value.src_port_from");
+_Static_assert(__builtin_offsetof(struct gp_pair_value, src_port_to) == 166, "offset of struct gp_pair_value.src_port_to");
+_Static_assert(__builtin_offsetof(struct gp_pair_value, answer_mac) == 168, "offset of struct gp_pair_value.answer_mac");
+_Static_assert(__builtin_offsetof(struct gp_pair_value, reserved) == 174, "offset of struct gp_pair_value.reserved");
+
+struct gp_opened {
+	__u64 pair;
+	__u64 opened_ns;
+	__u16 src_port;
+	__u8 tcp_flags;
+	__u8 reserved[5];
+};
+_Static_assert(sizeof(struct gp_opened) == 24, "size of struct gp_opened");
+_Static_assert(__builtin_offsetof(struct gp_opened, pair) == 0, "offset of struct gp_opened.pair");
+_Static_assert(__builtin_offsetof(struct gp_opened, opened_ns) == 8, "offset of struct gp_opened.opened_ns");
+_Static_assert(__builtin_offsetof(struct gp_opened, src_port) == 16, "offset of struct gp_opened.src_port");
+_Static_assert(__builtin_offsetof(struct gp_opened, tcp_flags) == 18, "offset of struct gp_opened.tcp_flags");
+_Static_assert(__builtin_offsetof(struct gp_opened, reserved) == 19, "offset of struct gp_opened.reserved");
 
 struct gp_eni_state {
 	__u64 tokens;

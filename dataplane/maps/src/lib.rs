@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Fastpath::load ─ adopts or makes ─ Flows · EniStates · DropCounters · Settings · Connections · Buckets · Allowances
+//!                │                   Pairs · Grants · OpenedRing
 //!                └ attach_eni: the program on ingress of a host side
 //! Neighbors::load ─ the program that answers ND on the uplink's card, and its blocks
 //! ```
@@ -19,8 +20,11 @@ mod counters;
 mod enis;
 mod error;
 mod flows;
+mod grants;
 mod loader;
 mod neighbors;
+mod opened;
+mod pairs;
 mod settings;
 mod sys;
 mod table;
@@ -35,6 +39,9 @@ pub use counters::DropCounters;
 pub use enis::{EniStates, UpcallBudget};
 pub use error::{LoadError, MapError};
 pub use flows::Flows;
+pub use grants::Grants;
 pub use loader::{Capacity, Fastpath};
 pub use neighbors::Neighbors;
+pub use opened::OpenedRing;
+pub use pairs::Pairs;
 pub use settings::Settings;

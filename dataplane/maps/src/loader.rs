@@ -7,6 +7,9 @@ use crate::counters::DropCounters;
 use crate::enis::EniStates;
 use crate::error::{LoadError, MapError};
 use crate::flows::Flows;
+use crate::grants::Grants;
+use crate::opened::OpenedRing;
+use crate::pairs::Pairs;
 use crate::settings::Settings;
 use crate::table::Table;
 use aya::maps::{Map, MapData, MapInfo, MapType};
@@ -15,7 +18,7 @@ use aya::{Ebpf, EbpfLoader};
 use bytemuck::Pod;
 use gp_abi::{
     ABI_VERSION, AllowanceKey, AllowanceValue, BUCKETS_PER_ALLOWANCE, Bucket, Config, ConnectionKey, ConnectionValue,
-    DROP_COUNTERS, EniState, FlowKey, FlowValue,
+    DROP_COUNTERS, EniState, FlowKey, FlowValue, PairKey, PairValue,
 };
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -33,9 +36,15 @@ const SETTINGS: &str = "gp_config";
 const CONNECTIONS: &str = "gp_conns";
 const BUCKETS: &str = "gp_buckets";
 const ALLOWANCES: &str = "gp_allowances";
+const PAIRS: &str = "gp_pairs";
+const GRANTS: &str = "gp_grants";
+const OPENED: &str = "gp_opened";
 
-/// How much the tables may hold. Memory is taken as they fill, apart from 16 bytes for each entry of a hash table and
-/// 256 for each allowance.
+/// Room for some 32,000 connections that user space has not heard of yet.
+const OPENED_BYTES: u32 = 1 << 20;
+
+/// How much the tables may hold. Memory is taken as they fill, apart from 16 bytes for each entry of a hash table, 8 for
+/// each ENI, 256 for each allowance and a mebibyte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
     pub flows: u32,
@@ -43,11 +52,12 @@ pub struct Capacity {
     pub enis: u32,
     /// Network cards of instances.
     pub allowances: u32,
+    pub pairs: u32,
 }
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self { flows: 1 << 20, connections: 1 << 20, enis: 1 << 16, allowances: (1 << 13) - 1 }
+        Self { flows: 1 << 20, connections: 1 << 20, enis: 1 << 16, allowances: (1 << 13) - 1, pairs: 1 << 16 }
     }
 }
 
@@ -62,6 +72,9 @@ pub struct Fastpath {
     connections: Connections,
     buckets: Buckets,
     allowances: Allowances,
+    pairs: Pairs,
+    grants: Grants,
+    opened: OpenedRing,
 }
 
 impl Fastpath {
@@ -103,6 +116,7 @@ impl Fastpath {
         })?;
         let drops = owned_fd(&mut object, DROPS)?;
         let buckets: Table<u32, Bucket> = table(&mut object, BUCKETS)?;
+        let grants: Table<u32, u64> = table(&mut object, GRANTS)?;
         let fastpath = Self {
             flows: Flows(table(&mut object, FLOWS)?),
             enis: EniStates(table(&mut object, ENIS)?),
@@ -112,6 +126,9 @@ impl Fastpath {
             connections: Connections(table(&mut object, CONNECTIONS)?),
             buckets: Buckets::map(buckets.fd(), buckets.max_entries()?)?,
             allowances: Allowances(table(&mut object, ALLOWANCES)?),
+            pairs: Pairs(table(&mut object, PAIRS)?),
+            grants: Grants::map(grants.fd(), grants.max_entries()?)?,
+            opened: OpenedRing::map(owned_fd(&mut object, OPENED)?, OPENED_BYTES as usize)?,
             object,
         };
         let upcall_ifindex = fastpath.settings.get()?.map_or(0, |config| config.upcall_ifindex);
@@ -139,6 +156,15 @@ impl Fastpath {
     }
     pub fn allowances(&self) -> &Allowances {
         &self.allowances
+    }
+    pub fn pairs(&self) -> &Pairs {
+        &self.pairs
+    }
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+    pub fn opened(&self) -> &OpenedRing {
+        &self.opened
     }
 
     pub(crate) fn program(&mut self) -> &mut SchedClassifier {
@@ -176,7 +202,7 @@ impl Shape {
     }
 }
 
-fn shapes(capacity: Capacity) -> [Shape; 7] {
+fn shapes(capacity: Capacity) -> [Shape; 10] {
     // The first slot is none.
     let buckets = (capacity.allowances + 1) * BUCKETS_PER_ALLOWANCE;
     [
@@ -187,6 +213,10 @@ fn shapes(capacity: Capacity) -> [Shape; 7] {
         Shape::of::<ConnectionKey, ConnectionValue>(CONNECTIONS, MapType::Hash, capacity.connections),
         Shape::of::<u32, Bucket>(BUCKETS, MapType::Array, buckets),
         Shape::of::<AllowanceKey, AllowanceValue>(ALLOWANCES, MapType::Hash, capacity.allowances),
+        Shape::of::<PairKey, PairValue>(PAIRS, MapType::Hash, capacity.pairs),
+        // A cell for each ENI; the first is none.
+        Shape::of::<u32, u64>(GRANTS, MapType::Array, capacity.enis + 1),
+        Shape::of::<(), ()>(OPENED, MapType::RingBuf, OPENED_BYTES),
     ]
 }
 
@@ -235,7 +265,7 @@ fn pinned_version(dir: &Path) -> Option<u32> {
 
 fn owned_fd(object: &mut Ebpf, name: &'static str) -> Result<OwnedFd, LoadError> {
     let data = match object.take_map(name) {
-        Some(Map::HashMap(data) | Map::Array(data) | Map::PerCpuArray(data)) => data,
+        Some(Map::HashMap(data) | Map::Array(data) | Map::PerCpuArray(data) | Map::RingBuf(data)) => data,
         _ => return Err(LoadError::Incomplete { part: name }),
     };
     let fd = data.fd().as_fd().try_clone_to_owned();

@@ -5,13 +5,14 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 
 const MAP_LOOKUP_ELEM: u32 = 1;
 const MAP_UPDATE_ELEM: u32 = 2;
 const MAP_DELETE_ELEM: u32 = 3;
 const MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
 const MAP_LOOKUP_BATCH: u32 = 24;
+const MAP_UPDATE_BATCH: u32 = 26;
 
 /// What an update may find under its key.
 #[derive(Debug, Clone, Copy)]
@@ -148,6 +149,36 @@ pub(crate) unsafe fn lookup_batch(
     Ok(Batch { count: attr.count as usize, next: Position(Some(next)), is_last })
 }
 
+/// Writes as many entries as `count` says, over whatever was there; of a map that gets full on the way, the first ones.
+///
+/// # Safety
+/// `keys` and `values` hold `count` keys and values of the map's sizes.
+pub(crate) unsafe fn update_batch(map: BorrowedFd<'_>, keys: &[u8], values: &[u8], count: u32) -> io::Result<()> {
+    let mut attr = BatchAttr {
+        in_batch: 0,
+        out_batch: 0,
+        keys: keys.as_ptr() as u64,
+        values: values.as_ptr() as u64,
+        count,
+        map_fd: map.as_raw_fd() as u32,
+        element_flags: 0,
+        flags: 0,
+    };
+    // SAFETY: the caller vouches for the buffers, which the kernel only reads.
+    unsafe { bpf(MAP_UPDATE_BATCH, &mut attr) }
+}
+
+fn mmap(map: BorrowedFd<'_>, bytes: usize, protection: i32, offset: usize) -> io::Result<NonNull<u8>> {
+    let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
+    // SAFETY: a new mapping at a place of the kernel's choice touches nothing of ours.
+    let start =
+        unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, map.as_raw_fd(), offset) };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(start.cast()).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
 /// An array of the kernel, mapped for reading and writing: the same memory that the program works on.
 #[derive(Debug)]
 pub(crate) struct Mapping {
@@ -167,14 +198,7 @@ impl Mapping {
     /// The array is smaller, or was made otherwise.
     pub fn new(map: BorrowedFd<'_>, words: usize) -> io::Result<Self> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let bytes = words * size_of::<AtomicU64>();
-        // SAFETY: a new mapping at a place of the kernel's choice touches nothing of ours.
-        let start =
-            unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, map.as_raw_fd(), 0) };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast()).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+        let start = mmap(map, words * size_of::<AtomicU64>(), protection, 0)?.cast();
         Ok(Self { start, words })
     }
 
@@ -189,5 +213,78 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: start and length are those of the mapping, and nobody holds a reference to it any more.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.words * size_of::<AtomicU64>()) };
+    }
+}
+
+/// A BPF ring buffer, mapped: the reader's position, the writers', and the records.
+#[derive(Debug)]
+pub(crate) struct RingMapping {
+    consumer: NonNull<u8>,
+    producer: NonNull<u8>,
+    page: usize,
+    /// Of the records; a power of two.
+    bytes: usize,
+}
+
+// SAFETY: it is memory that nothing moves; positions and lengths are reached by atomic operations, and records once
+// their length says that they are written.
+unsafe impl Send for RingMapping {}
+
+impl RingMapping {
+    /// Maps a ring of so many bytes.
+    ///
+    /// # Errors
+    /// The ring has another size.
+    pub fn new(map: BorrowedFd<'_>, bytes: usize) -> io::Result<Self> {
+        // SAFETY: sysconf takes a plain integer.
+        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).map_err(io::Error::other)?;
+        let consumer = mmap(map, page, libc::PROT_READ | libc::PROT_WRITE, 0)?;
+        match mmap(map, page + 2 * bytes, libc::PROT_READ, page) {
+            Ok(producer) => Ok(Self { consumer, producer, page, bytes }),
+            Err(error) => {
+                // SAFETY: it has just been mapped with this length, and nobody knows of it.
+                unsafe { libc::munmap(consumer.as_ptr().cast(), page) };
+                Err(error)
+            }
+        }
+    }
+
+    pub fn consumer(&self) -> &AtomicUsize {
+        // SAFETY: a page of its own begins with the position, for as long as the mapping lives.
+        unsafe { self.consumer.cast().as_ref() }
+    }
+
+    pub fn producer(&self) -> &AtomicUsize {
+        // SAFETY: as for the consumer; it is only ever read.
+        unsafe { self.producer.cast().as_ref() }
+    }
+
+    /// The length of the record at this position, with its flags.
+    pub fn header(&self, at: usize) -> &AtomicU32 {
+        // SAFETY: positions are multiples of eight, and masked they lie within the records.
+        unsafe { self.record(at & !7).cast().as_ref() }
+    }
+
+    /// A value that is wholly written.
+    pub fn read<T: bytemuck::Pod>(&self, at: usize) -> T {
+        const { assert!(size_of::<T>() <= 4096) };
+        // SAFETY: masked it begins within the records, which are mapped twice in a row and are longer than T; any bytes
+        // are a T.
+        unsafe { self.record(at).cast().read_unaligned() }
+    }
+
+    fn record(&self, at: usize) -> NonNull<u8> {
+        // SAFETY: behind the writers' page there are twice so many bytes as the mask lets through.
+        unsafe { self.producer.add(self.page + (at & (self.bytes - 1))) }
+    }
+}
+
+impl Drop for RingMapping {
+    fn drop(&mut self) {
+        // SAFETY: starts and lengths are those of the mappings, and nobody holds a reference to them any more.
+        unsafe {
+            libc::munmap(self.consumer.as_ptr().cast(), self.page);
+            libc::munmap(self.producer.as_ptr().cast(), self.page + 2 * self.bytes);
+        }
     }
 }

@@ -16,7 +16,7 @@ fn root_or_skip() -> bool {
     is_root
 }
 
-const SMALL: Capacity = Capacity { flows: 1000, connections: 100, enis: 10, allowances: 5 };
+const SMALL: Capacity = Capacity { flows: 1000, connections: 100, enis: 10, allowances: 5, pairs: 10 };
 
 /// A BPF file system that goes away with its test.
 struct Bpffs(tempfile::TempDir);

@@ -14,6 +14,8 @@ impl<K: Kernel> Engine<K> {
     /// # Errors
     /// The kernel's tables can't be read.
     pub fn adopt(&self, now: Now) -> Result<(usize, usize), KernelError> {
+        // From here on all that begins comes up to us.
+        self.work(now, |work| work.forget_foreign_pairs())?;
         let mut connections = Vec::new();
         self.kernel.scan_connections(&mut |key, value| connections.push((*key, *value)))?;
         let mut flows = Vec::new();
@@ -22,6 +24,7 @@ impl<K: Kernel> Engine<K> {
         self.kernel.scan_enis(&mut |number| numbers.push(number))?;
         self.work(now, |work| {
             work.adopt_connections(&connections);
+            flows.iter().for_each(|(key, value)| work.adopt_opened(key, value));
             work.adopt_flows(&flows);
             for number in numbers {
                 if work.state.ports.at(number).is_none()

@@ -155,9 +155,14 @@ impl<K: Kernel> Work<'_, K> {
     }
 
     /// Is there room for one more connection of this tracker?
-    pub fn has_room(&self, tracker: Tracker) -> bool {
+    pub fn has_room(&mut self, tracker: Tracker) -> bool {
         match tracker {
-            Tracker::Eni(eni) => self.connections_free(eni) > 0,
+            Tracker::Eni(eni) => {
+                if self.unpromised(eni) == 0 {
+                    self.take_back_grants(eni);
+                }
+                self.unpromised(eni) > 0
+            }
             _ => self.state.connections.has_room(tracker),
         }
     }

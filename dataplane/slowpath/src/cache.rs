@@ -13,7 +13,7 @@ use gp_wire::{IpPacket, Packet, icmp};
 use std::net::IpAddr;
 
 /// Flows of one port: an eighth of the table, so that one can't push out everybody else's.
-const FLOWS_OF_PORT_MAX: usize = 1 << 17;
+pub(crate) const FLOWS_OF_PORT_MAX: usize = 1 << 17;
 
 /// Of so many flows of a port the longest idle ones are thrown out to make room. A sample, since ordering all would
 /// cost seconds exactly when there is a flood.

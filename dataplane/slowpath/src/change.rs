@@ -25,6 +25,7 @@ impl<K: Kernel> Engine<K> {
     pub fn apply(&self, view: HostView, now: Now) -> usize {
         let keys = self.work(now, |work| {
             let reads = if work.has_decided() { changed_reads(&work.state.view, &view) } else { HashSet::new() };
+            work.forget_pairs_resting_on(&reads);
             work.state.view = view;
             work.forget_lost_gateways(&reads);
             work.state.flows.resting_on(&reads)
@@ -59,7 +60,7 @@ impl<K: Kernel> Work<'_, K> {
 
     /// Is there anything that a change could concern? At a start there is not, and all of the world is new.
     fn has_decided(&self) -> bool {
-        self.state.flows.len() > 0 || self.state.connections.len() > 0
+        self.state.flows.len() > 0 || self.state.connections.len() > 0 || !self.state.pairs.is_empty()
     }
 
     /// Connections end with their gateway, and with the address that it translated them to. An address that drains is

@@ -40,6 +40,8 @@ pub struct Totals {
     pub delivered: u64,
     /// Answers of the VPC itself.
     pub answered: u64,
+    /// Connections that the fast path has let begin by itself.
+    pub opened: u64,
     /// Entries put into the flow table.
     pub installed: u64,
     /// Flows thrown out to make room.

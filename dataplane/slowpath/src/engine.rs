@@ -11,8 +11,9 @@ use crate::flows::FlowIndex;
 use crate::fragments::FragmentTable;
 use crate::kernel::{HostKernel, Kernel, KernelError};
 use crate::nat::NatTable;
+use crate::pairs::PairTable;
 use crate::ports::{Port, Ports, Side, Uplink};
-use gp_abi::{ACTION_DELIVER, FlowKey};
+use gp_abi::{ACTION_DELIVER, FlowKey, Opened};
 use gp_compile::{HostView, key_of, out_port};
 use gp_model::{EniId, Mac, Region, World};
 use gp_trace::{DropReason, Ingress, Tracker};
@@ -43,6 +44,9 @@ pub(crate) struct State {
     pub fragments: FragmentTable,
     pub nats: NatTable,
     pub allowances: AllowanceTable,
+    pub pairs: PairTable,
+    /// What is being heard of; empty between jobs.
+    pub opened: Vec<Opened>,
     pub drops: DropTotals,
     pub totals: Totals,
 }
@@ -59,14 +63,21 @@ impl<K: Kernel> Engine<K> {
         Self { kernel, state: Mutex::default(), turn: Mutex::default(), sweeping: Mutex::default() }
     }
 
-    /// Runs a job under the lock.
+    /// Runs a job under the lock, with all known that the fast path has done before.
     pub(crate) fn work<T>(&self, now: Now, job: impl FnOnce(&mut Work<'_, K>) -> T) -> T {
         // A job that panicked leaves at worst a cached flow too many or too few, which the next change or sweep mends;
         // a host that stops forwarding would be worse.
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         drop(turn);
-        job(&mut Work { kernel: &self.kernel, state: &mut state, now })
+        let mut work = Work { kernel: &self.kernel, state: &mut state, now };
+        work.catch_up();
+        job(&mut work)
+    }
+
+    /// Hears of the connections that the fast path has let begin. Any other call does so first, too.
+    pub(crate) fn catch_up(&self, now: Now) {
+        self.work(now, |_| ());
     }
 
     /// Lets an ENI send and receive on this host; it must be in the world that was applied last, or come with the next.
@@ -164,6 +175,11 @@ impl<K: Kernel> Work<'_, K> {
         }
         side.slot = side.allowance.as_ref().map_or(Ok(0), |allowance| self.allot(allowance))?;
         self.kernel.ensure_eni(side.number)?;
+        let is_changed = self.state.ports.find(side.ingress, &side.region).is_some_and(|old| *old != side);
+        if let Some(eni) = side.ingress.eni().filter(|_| is_changed) {
+            self.forget_pairs_resting_on(&[gp_trace::Read::Eni(eni)]);
+            self.take_back_grants(eni);
+        }
         self.state.ports.insert(side);
         Ok(())
     }
@@ -175,12 +191,14 @@ impl<K: Kernel> Work<'_, K> {
         }
         let own: Vec<FlowKey> = self.state.flows.of_port(side.number).copied().collect();
         own.iter().for_each(|key| self.remove_flow(key));
+        self.give_back_cell(side.number);
         self.release(&side);
         Some(side)
     }
 
     pub fn remove_port(&mut self, eni: EniId) -> bool {
         let Some(region) = self.state.ports.get(eni).map(|side| side.region.clone()) else { return false };
+        self.forget_pairs_resting_on(&[gp_trace::Read::Eni(eni)]);
         self.remove_side(Ingress::Eni(eni), &region);
         // All flows to it: each of them has read the ENI.
         for key in self.state.flows.resting_on(&[gp_trace::Read::Eni(eni)]) {

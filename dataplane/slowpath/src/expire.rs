@@ -50,6 +50,7 @@ impl<K: Kernel> Engine<K> {
         self.work(now, |work| {
             work.state.totals.expired += expired as u64;
             work.sweep_allowances();
+            work.sweep_pairs();
         });
         Ok(expired)
     }

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Place of a list of reads.
-type ListId = usize;
+pub(crate) type ListId = usize;
 
 #[derive(Debug, Default)]
 pub(crate) struct FlowIndex {
@@ -45,6 +45,8 @@ pub(crate) struct News {
 struct List {
     reads: Arc<[Read]>,
     flows: HashSet<FlowKey>,
+    /// Pairs, by number, whose flows rest on this.
+    pairs: HashSet<u64>,
 }
 
 impl FlowIndex {
@@ -72,6 +74,11 @@ impl FlowIndex {
     /// Notes a flow with what it rests on; what was known of it is replaced.
     pub fn insert(&mut self, key: FlowKey, reads: &[Read]) {
         let list = self.list_of(reads);
+        self.insert_listed(key, list);
+    }
+
+    /// The same, with a list that a pair holds.
+    pub fn insert_listed(&mut self, key: FlowKey, list: ListId) {
         let old = self.by_port.entry(key.port).or_default().insert(key, list);
         if old == Some(list) {
             return;
@@ -144,12 +151,31 @@ impl FlowIndex {
         lists.iter().flat_map(|list| &self.lists[*list].flows).copied().collect()
     }
 
+    /// The list of these reads, kept until the pair releases it.
+    pub fn hold(&mut self, reads: &[Read], pair: u64) -> ListId {
+        let list = self.list_of(reads);
+        self.lists[list].pairs.insert(pair);
+        list
+    }
+
+    pub fn release(&mut self, list: ListId, pair: u64) {
+        if self.lists[list].pairs.remove(&pair) {
+            self.free_if_unused(list);
+        }
+    }
+
+    /// The pairs that rest on one of these reads, each once.
+    pub fn pairs_resting_on<'a>(&self, reads: impl IntoIterator<Item = &'a Read>) -> HashSet<u64> {
+        let lists = reads.into_iter().filter_map(|read| self.lists_with.get(read)).flatten();
+        lists.flat_map(|list| &self.lists[*list].pairs).copied().collect()
+    }
+
     fn list_of(&mut self, reads: &[Read]) -> ListId {
         if let Some(list) = self.id_of_list.get(reads) {
             return *list;
         }
         let reads: Arc<[Read]> = reads.into();
-        let list = List { reads: Arc::clone(&reads), flows: HashSet::new() };
+        let list = List { reads: Arc::clone(&reads), ..List::default() };
         let id = match self.free.pop() {
             Some(id) => {
                 self.lists[id] = list;
@@ -169,7 +195,11 @@ impl FlowIndex {
 
     fn unlist(&mut self, key: &FlowKey, id: ListId) {
         self.lists[id].flows.remove(key);
-        if !self.lists[id].flows.is_empty() {
+        self.free_if_unused(id);
+    }
+
+    fn free_if_unused(&mut self, id: ListId) {
+        if !self.lists[id].flows.is_empty() || !self.lists[id].pairs.is_empty() {
             return;
         }
         let List { reads, .. } = std::mem::take(&mut self.lists[id]);
@@ -225,6 +255,19 @@ mod tests {
         index.insert(key(1, 1), &[eni(1)]);
         assert!(index.resting_on(&[group(1)]).is_empty());
         assert_eq!(index.resting_on(&[eni(1)]), [key(1, 1)]);
+    }
+
+    #[test]
+    fn a_list_that_a_pair_holds_stays_without_flows() {
+        let mut index = FlowIndex::default();
+        let list = index.hold(&[eni(1), group(1)], 7);
+        index.insert_listed(key(1, 1), list);
+        assert_eq!(index.resting_on(&[group(1)]), [key(1, 1)]);
+        index.remove(&key(1, 1));
+        assert_eq!(index.pairs_resting_on(&[group(1), eni(1)]), HashSet::from([7]));
+        index.release(list, 7);
+        assert!(index.pairs_resting_on(&[group(1)]).is_empty());
+        assert!(index.lists_with.is_empty() && index.id_of_list.is_empty());
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! The seam to the kernel: its tables and its links, as the engine uses them. Tests put a fake here.
 
-use gp_abi::{AllowanceKey, AllowanceValue, Bucket, ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue};
-use gp_compile::FlowEntry;
+use gp_abi::{
+    AllowanceKey, AllowanceValue, Bucket, ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue, Opened, PairKey,
+};
+use gp_compile::{FlowEntry, PairEntry};
 use gp_linux::PacketSender;
-use gp_maps::{Allowances, Buckets, Connections, DropCounters, EniStates, Fastpath, Flows, MapError};
+use gp_maps::{
+    Allowances, Buckets, Connections, DropCounters, EniStates, Fastpath, Flows, Grants, MapError, OpenedRing, Pairs,
+};
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// What the kernel could not do.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +47,26 @@ pub trait Kernel: Send + Sync {
     fn scan_flows(&self, visit: &mut dyn FnMut(&FlowKey, &FlowValue)) -> Result<(), KernelError>;
 
     fn insert_connection(&self, key: &ConnectionKey, value: &ConnectionValue) -> Result<(), KernelError>;
+    /// All, or where there is no room for all, the first ones.
+    fn insert_connections(&self, keys: &[ConnectionKey], values: &[ConnectionValue]) -> Result<(), KernelError>;
     fn remove_connection(&self, key: &ConnectionKey) -> Result<bool, KernelError>;
     fn scan_connections(&self, visit: &mut dyn FnMut(&ConnectionKey, &ConnectionValue)) -> Result<(), KernelError>;
+
+    fn insert_pair(&self, entry: &PairEntry) -> Result<(), KernelError>;
+    fn remove_pair(&self, key: &PairKey) -> Result<bool, KernelError>;
+    fn scan_pairs(&self, visit: &mut dyn FnMut(&PairKey)) -> Result<(), KernelError>;
+    /// Takes what the fast path has told of connections that it has let begin. None is missing of a pair that was
+    /// removed before.
+    fn take_opened(&self, into: &mut Vec<Opened>);
+    /// Readable while there is something to take.
+    fn opened_fd(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Cells for grants; the first is 1.
+    fn grant_cells(&self) -> u32;
+    /// Lets the fast path begin so many more connections.
+    fn add_grants(&self, index: u32, grants: u64);
+    /// Takes back what is left in a cell.
+    fn take_back_grants(&self, index: u32) -> u64;
 
     /// Lets the port with this number send.
     fn ensure_eni(&self, port: u32) -> Result<(), KernelError>;
@@ -82,6 +105,9 @@ pub struct HostKernel {
     connections: Connections,
     buckets: Buckets,
     allowances: Allowances,
+    pairs: Pairs,
+    grants: Grants,
+    opened: OpenedRing,
     sender: PacketSender,
 }
 
@@ -94,6 +120,9 @@ impl HostKernel {
             connections: fastpath.connections().clone(),
             buckets: fastpath.buckets().clone(),
             allowances: fastpath.allowances().clone(),
+            pairs: fastpath.pairs().clone(),
+            grants: fastpath.grants().clone(),
+            opened: fastpath.opened().clone(),
             sender,
         }
     }
@@ -118,11 +147,38 @@ impl Kernel for HostKernel {
     fn insert_connection(&self, key: &ConnectionKey, value: &ConnectionValue) -> Result<(), KernelError> {
         Ok(self.connections.insert(key, value)?)
     }
+    fn insert_connections(&self, keys: &[ConnectionKey], values: &[ConnectionValue]) -> Result<(), KernelError> {
+        Ok(self.connections.insert_all(keys, values)?)
+    }
     fn remove_connection(&self, key: &ConnectionKey) -> Result<bool, KernelError> {
         Ok(self.connections.remove(key)?)
     }
     fn scan_connections(&self, visit: &mut dyn FnMut(&ConnectionKey, &ConnectionValue)) -> Result<(), KernelError> {
         Ok(self.connections.scan(visit)?)
+    }
+    fn insert_pair(&self, entry: &PairEntry) -> Result<(), KernelError> {
+        Ok(self.pairs.insert(entry)?)
+    }
+    fn remove_pair(&self, key: &PairKey) -> Result<bool, KernelError> {
+        Ok(self.pairs.remove(key)?)
+    }
+    fn scan_pairs(&self, visit: &mut dyn FnMut(&PairKey)) -> Result<(), KernelError> {
+        Ok(self.pairs.scan(|key, _| visit(key))?)
+    }
+    fn take_opened(&self, into: &mut Vec<Opened>) {
+        self.opened.take(into);
+    }
+    fn opened_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.opened.as_fd())
+    }
+    fn grant_cells(&self) -> u32 {
+        self.grants.cells()
+    }
+    fn add_grants(&self, index: u32, grants: u64) {
+        self.grants.add(index, grants);
+    }
+    fn take_back_grants(&self, index: u32) -> u64 {
+        self.grants.take_back(index)
     }
     fn ensure_eni(&self, port: u32) -> Result<(), KernelError> {
         Ok(self.enis.ensure(port, crate::UPCALL_BUDGET)?)

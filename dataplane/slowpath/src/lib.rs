@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! upcall → parse → trace → effects (connections) → flow entry → the packet itself goes on
+//! first packet between two peers → pair → the fast path begins the next ones → ring → flows and connections known here
 //! new HostView → which reads changed → re-trace the flows that rest on them → replace their entries
 //! ```
 //!
@@ -24,6 +25,8 @@ mod fragments;
 mod kernel;
 mod nat;
 mod note;
+mod opened;
+mod pairs;
 mod ports;
 mod runner;
 mod upcall;
@@ -51,6 +54,8 @@ pub const UPCALL_BUDGET: gp_maps::UpcallBudget = gp_maps::UpcallBudget { per_sec
 mod allowance_tests;
 #[cfg(test)]
 mod gateway_tests;
+#[cfg(test)]
+mod pair_tests;
 #[cfg(test)]
 mod portion_tests;
 #[cfg(test)]

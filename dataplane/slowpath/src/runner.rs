@@ -1,13 +1,14 @@
-//! The thread that takes upcalls from the TAP.
+//! The thread that takes upcalls from the TAP, and hears of connections that the fast path has let begin.
 //!
 //! One thread, since the engine has one lock. It sleeps in poll until a frame comes, then reads until there is none, so
-//! a burst costs one wake-up.
+//! a burst costs one wake-up. News of connections wait for others to come with them, unless an upcall comes first: then
+//! they cost one wake-up in [`NEWS_WAIT_MS`] at most, and not one each.
 
 use crate::clock::Now;
 use crate::engine::Engine;
 use crate::kernel::Kernel;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -16,6 +17,9 @@ const BUFFER_BYTES: usize = 65_536 + 32;
 
 /// Frames that are read before the time is read again.
 const FRAMES_PER_CLOCK: usize = 64;
+
+/// How long news of a connection may wait, in milliseconds.
+const NEWS_WAIT_MS: i32 = 1;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
@@ -73,10 +77,17 @@ fn event() -> io::Result<OwnedFd> {
 
 fn take_upcalls<K: Kernel>(engine: &Engine<K>, tap: &OwnedFd, stop: &OwnedFd) {
     let mut buffer = vec![0u8; BUFFER_BYTES];
+    let mut has_news = false;
     loop {
-        match wait(tap, stop) {
+        match wait(tap, stop, engine.kernel.opened_fd().filter(|_| !has_news), has_news) {
             Ok(Woken::Stop) => return,
+            Ok(Woken::News) => has_news = true,
+            Ok(Woken::Late) => {
+                engine.catch_up(Now::read());
+                has_news = false;
+            }
             Ok(Woken::Frames) => {
+                has_news = false;
                 while let Some(error) = drain(engine, tap, &mut buffer) {
                     match error.kind() {
                         io::ErrorKind::WouldBlock => break,
@@ -99,19 +110,31 @@ fn take_upcalls<K: Kernel>(engine: &Engine<K>, tap: &OwnedFd, stop: &OwnedFd) {
 
 enum Woken {
     Frames,
+    /// Connections have begun.
+    News,
+    /// News have waited long enough.
+    Late,
     Stop,
 }
 
-fn wait(tap: &OwnedFd, stop: &OwnedFd) -> io::Result<Woken> {
-    let interest = |fd: &OwnedFd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    let mut fds = [interest(tap), interest(stop)];
-    // SAFETY: the array has two entries and lives through the call.
-    let ready = unsafe { libc::poll(fds.as_mut_ptr(), 2, -1) };
+fn wait(tap: &OwnedFd, stop: &OwnedFd, news: Option<BorrowedFd<'_>>, has_news: bool) -> io::Result<Woken> {
+    let interest = |fd: i32| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // A negative descriptor is none.
+    let mut fds = [tap.as_raw_fd(), stop.as_raw_fd(), news.map_or(-1, |fd| fd.as_raw_fd())].map(interest);
+    let timeout = if has_news { NEWS_WAIT_MS } else { -1 };
+    // SAFETY: the array has three entries and lives through the call.
+    let ready = unsafe { libc::poll(fds.as_mut_ptr(), 3, timeout) };
     if ready < 0 {
         return Err(io::Error::last_os_error());
     }
+    if ready == 0 {
+        return Ok(Woken::Late);
+    }
     if fds[1].revents != 0 {
         return Ok(Woken::Stop);
+    }
+    if fds[0].revents == 0 {
+        return Ok(Woken::News);
     }
     if fds[0].revents & libc::POLLIN == 0 {
         // The TAP is gone: POLLERR or POLLHUP for ever.

@@ -5,20 +5,22 @@ use crate::kernel::{Kernel, KernelError};
 use crate::{Allowance, Fate, Now, Port, Uplink};
 use bytemuck::Zeroable;
 use gp_abi::{
-    AllowanceKey, AllowanceValue, Bucket, ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue, UPCALL_MAGIC,
-    UpcallHeader,
+    AllowanceKey, AllowanceValue, Bucket, ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue, Opened,
+    PairKey, UPCALL_MAGIC, UpcallHeader,
 };
-use gp_compile::{Arrival, Cause, FlowEntry, FlowTable, HostView, Outcome, Output, execute};
+use gp_compile::{Arrival, Cause, FlowEntry, FlowTable, HostView, Outcome, Output, PairEntry, PairMaps, execute};
 use gp_model::{Change, EniId, Generation, Mac, Record};
 use gp_trace::{DropReason, Ingress, Verdict, trace};
 use gp_worlds::{Scenario, Sent};
 use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 pub(crate) const MTU: u16 = 9001;
 
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
+    pub pairs: PairMaps,
     pub flows: BTreeMap<FlowKey, FlowValue>,
     pub connections: BTreeMap<ConnectionKey, ConnectionValue>,
     pub enis: BTreeMap<u32, EniState>,
@@ -32,6 +34,19 @@ pub(crate) struct Tables {
 impl FlowTable for Tables {
     fn flow(&mut self, key: &FlowKey) -> Option<&mut FlowValue> {
         self.flows.get_mut(key)
+    }
+    fn insert_flow(&mut self, key: &FlowKey, value: &FlowValue) -> bool {
+        let is_new = !self.flows.contains_key(key) && self.flows.len() < self.flows_max;
+        if is_new {
+            self.flows.insert(*key, *value);
+        }
+        is_new
+    }
+    fn remove_flow(&mut self, key: &FlowKey) {
+        self.flows.remove(key);
+    }
+    fn pairs(&mut self) -> &mut PairMaps {
+        &mut self.pairs
     }
     fn eni(&mut self, ifindex: u32) -> Option<&mut EniState> {
         self.enis.get_mut(&ifindex)
@@ -95,6 +110,10 @@ impl Kernel for Arc<FakeKernel> {
         self.tables().connections.insert(*key, *value);
         Ok(())
     }
+    fn insert_connections(&self, keys: &[ConnectionKey], values: &[ConnectionValue]) -> Result<(), KernelError> {
+        self.tables().connections.extend(keys.iter().copied().zip(values.iter().copied()));
+        Ok(())
+    }
     fn remove_connection(&self, key: &ConnectionKey) -> Result<bool, KernelError> {
         self.be_at_work();
         Ok(self.tables().connections.remove(key).is_some())
@@ -102,6 +121,32 @@ impl Kernel for Arc<FakeKernel> {
     fn scan_connections(&self, visit: &mut dyn FnMut(&ConnectionKey, &ConnectionValue)) -> Result<(), KernelError> {
         self.tables().connections.iter().for_each(|(key, value)| visit(key, value));
         Ok(())
+    }
+    fn insert_pair(&self, entry: &PairEntry) -> Result<(), KernelError> {
+        self.tables().pairs.pairs.insert(*entry.key(), *entry.value());
+        Ok(())
+    }
+    fn remove_pair(&self, key: &PairKey) -> Result<bool, KernelError> {
+        Ok(self.tables().pairs.pairs.remove(key).is_some())
+    }
+    fn scan_pairs(&self, visit: &mut dyn FnMut(&PairKey)) -> Result<(), KernelError> {
+        self.tables().pairs.pairs.keys().for_each(visit);
+        Ok(())
+    }
+    fn take_opened(&self, into: &mut Vec<Opened>) {
+        into.append(&mut self.tables().pairs.opened);
+    }
+    fn opened_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+    fn grant_cells(&self) -> u32 {
+        100
+    }
+    fn add_grants(&self, index: u32, grants: u64) {
+        *self.tables().pairs.grants.entry(index).or_default() += grants;
+    }
+    fn take_back_grants(&self, index: u32) -> u64 {
+        self.tables().pairs.grants.insert(index, 0).unwrap_or(0)
     }
     fn ensure_eni(&self, ifindex: u32) -> Result<(), KernelError> {
         let state = EniState { tokens: 1 << 30, upcall_burst: 1 << 30, upcall_rate: 1 << 30, ..EniState::zeroed() };

@@ -159,6 +159,7 @@ impl<K: Kernel> Work<'_, K> {
         let may_be_cut = packet.tuple.src.is_ipv4() && !packet.dont_fragment;
         let is_counted = self.cache(from, path, packet);
         self.cache_answer(world, path, to);
+        self.know_pair(world, from, path, packet);
         if is_too_large && !may_be_cut {
             self.reply(world, from, frame, Reply::PacketTooBig { mtu });
             return Fate::Dropped(DropReason::TooLarge);
@@ -251,11 +252,8 @@ impl<K: Kernel> Work<'_, K> {
 
     /// Opens the connections that a path asks for: all or, where one has no room, none.
     fn open_connections(&mut self, path: &Path, packet: &Packet) -> Result<(), DropReason> {
-        let is_full = |effect: &Effect| {
-            let Effect::OpenConnection { tracker, .. } = effect;
-            (!self.has_room(*tracker)).then_some(*tracker)
-        };
-        if let Some(tracker) = path.effects().iter().find_map(is_full) {
+        let mut trackers = path.effects().iter().map(|Effect::OpenConnection { tracker, .. }| *tracker);
+        if let Some(tracker) = trackers.find(|tracker| !self.has_room(*tracker)) {
             self.state.connections.refuse(tracker);
             return Err(DropReason::ConnectionBudget);
         }

@@ -3,7 +3,7 @@
 use crate::sys;
 use crate::table::RustTable;
 use bytemuck::Zeroable;
-use gp_abi::{Bucket, EniState, FlowKey, FlowValue};
+use gp_abi::{Bucket, EniState, FlowKey, FlowValue, Opened, PairKey, PairValue};
 use gp_compile::{Arrival, Gso};
 use gp_maps::{Capacity, Fastpath, Flows, UpcallBudget};
 use std::os::fd::OwnedFd;
@@ -51,7 +51,7 @@ impl Kernel {
     /// # Panics
     /// If the kernel refuses the program.
     pub fn load() -> Self {
-        let capacity = Capacity { flows: 4096, connections: 1, enis: 64, allowances: ALLOWANCES };
+        let capacity = Capacity { flows: 4096, connections: 1, enis: 64, allowances: ALLOWANCES, pairs: 64 };
         let mut fastpath = Fastpath::load(None, capacity).expect("the fast path loads");
         fastpath.settings().set_upcall_ifindex(1).expect("settings can be written");
         let program = fastpath.program_fd().try_clone_to_owned().expect("a descriptor can be copied");
@@ -122,7 +122,38 @@ impl Kernel {
         self.fastpath.buckets().get(index).expect("the index exists")
     }
 
-    /// Everything that the kernel holds.
+    /// Writes a pair that no trace made: the product can't.
+    ///
+    /// # Panics
+    /// If the kernel refuses.
+    pub fn set_pair(&self, key: &PairKey, value: &PairValue) {
+        let pairs = self.fastpath.pairs();
+        // SAFETY: the table maps PairKey to PairValue; gp-maps has compared the sizes.
+        unsafe { sys::update(pairs.fd(), bytemuck::bytes_of(key), bytemuck::bytes_of(value)) }
+            .expect("a pair can be written");
+    }
+
+    /// # Panics
+    /// If the kernel refuses.
+    pub fn remove_pair(&self, key: &PairKey) {
+        self.fastpath.pairs().remove(key).expect("a pair can be removed");
+    }
+
+    /// Leaves so many grants in a cell; answers how many there were.
+    pub fn set_grants(&self, index: u32, grants: u64) -> u64 {
+        let before = self.fastpath.grants().take_back(index);
+        self.fastpath.grants().add(index, grants);
+        before
+    }
+
+    /// What the program has told of connections that it has let begin, since the last call.
+    pub fn take_opened(&self) -> Vec<Opened> {
+        let mut opened = Vec::new();
+        self.fastpath.opened().take(&mut opened);
+        opened
+    }
+
+    /// Everything that the kernel holds but pairs.
     ///
     /// # Panics
     /// If the kernel refuses.

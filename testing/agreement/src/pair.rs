@@ -3,9 +3,12 @@
 use crate::kernel::{Kernel, Run, TC_ACT_REDIRECT, TC_ACT_SHOT};
 use crate::now_ns;
 use crate::table::RustTable;
-use gp_abi::{Bucket, FlowKey, FlowValue};
+use gp_abi::{Bucket, FlowKey, FlowValue, Opened, PairKey, PairValue};
 use gp_compile::{Arrival, Gso, Outcome, Upcall, execute};
 use gp_maps::UpcallBudget;
+
+/// Fewer than the kernel's ring has room for; ledgers are to be compared before there are so many.
+const OPENED_MAX: usize = 10_000;
 
 /// Both, and what both must hold.
 pub struct Pair {
@@ -18,7 +21,9 @@ impl Pair {
     /// If the kernel refuses the program.
     #[expect(clippy::new_without_default, reason = "loading a program is nothing to happen by default")]
     pub fn new() -> Self {
-        Self { kernel: Kernel::load(), rust: RustTable::default() }
+        let mut rust = RustTable::default();
+        rust.pairs.opened_max = OPENED_MAX;
+        Self { kernel: Kernel::load(), rust }
     }
 
     pub fn set_flow(&mut self, key: &FlowKey, value: &FlowValue) {
@@ -40,6 +45,26 @@ impl Pair {
     pub fn set_bucket(&mut self, index: u32, bucket: &Bucket) {
         self.kernel.set_bucket(index, bucket);
         self.rust.buckets.insert(index, *bucket);
+    }
+
+    pub fn set_pair(&mut self, key: &PairKey, value: &PairValue) {
+        self.kernel.set_pair(key, value);
+        self.rust.pairs.pairs.insert(*key, *value);
+    }
+
+    pub fn remove_pair(&mut self, key: &PairKey) {
+        if self.rust.pairs.pairs.remove(key).is_some() {
+            self.kernel.remove_pair(key);
+        }
+    }
+
+    /// Leaves so many grants in a cell of both.
+    ///
+    /// # Panics
+    /// If there were not the same in both.
+    pub fn set_grants(&mut self, index: u32, grants: u64) {
+        let before = self.rust.pairs.grants.insert(index, grants).unwrap_or(0);
+        assert_eq!(self.kernel.set_grants(index, grants), before, "grants left in cell {index}");
     }
 
     /// Runs a frame through both and compares verdicts and bytes. Answers what both did, and the frame that
@@ -64,12 +89,12 @@ impl Pair {
         (outcome, bytes)
     }
 
-    /// Compares everything that the two sides hold: flows, budgets, drop counters. Times of flows may differ by what
+    /// Compares everything that the two sides hold: flows, budgets, drop counters; and what was told of connections. Times of flows may differ by what
     /// passed between the two runs.
     ///
     /// # Panics
     /// If they differ.
-    pub fn compare_ledgers(&self, tolerance_ns: u64) {
+    pub fn compare_ledgers(&mut self, tolerance_ns: u64) {
         let mut kernel = self.kernel.ledger();
         for (key, value) in &mut kernel.flows {
             let Some(rust) = self.rust.flows.get(key) else { panic!("only the kernel has {key:?}") };
@@ -81,6 +106,11 @@ impl Pair {
         assert_eq!(kernel.enis, self.rust.enis);
         assert_eq!(kernel.buckets, self.rust.buckets);
         assert_eq!(kernel.drops, self.rust.drops);
+        let timeless = |opened: Vec<Opened>| -> Vec<Opened> {
+            opened.into_iter().map(|opened| Opened { opened_ns: 0, ..opened }).collect()
+        };
+        let told = std::mem::take(&mut self.rust.pairs.opened);
+        assert_eq!(timeless(self.kernel.take_opened()), timeless(told));
     }
 }
 

@@ -12,8 +12,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
-/// Of the program as the kernel runs it; clang 14 to 19 differ by some.
-const INSTRUCTIONS_MAX: u32 = 1900;
+/// Of the program as the kernel runs it; clang 14 to 19 differ by some. Some 390 of them let connections between known
+/// peers begin, a subprogram that only a miss calls; a hit runs none of them.
+const INSTRUCTIONS_MAX: u32 = 2300;
 /// Of a new connection's first packet: parse, trace, compile.
 const ALLOCATIONS_MAX: u64 = 14;
 /// The same, in bytes asked for.

@@ -2,11 +2,11 @@
 
 use bytemuck::Zeroable;
 use gp_abi::{
-    ACTION_DELIVER, ACTION_DROP, Bucket, FlowKey, FlowValue, OUTPUT_EGRESS, OUTPUT_PEER, TRANSLATE_ADDRESSES,
-    TRANSLATE_PORTS,
+    ACTION_DELIVER, ACTION_DROP, Bucket, FlowKey, FlowValue, OUTPUT_EGRESS, OUTPUT_PEER, PairValue,
+    TRANSLATE_ADDRESSES, TRANSLATE_PORTS,
 };
 use gp_agreement::{BUCKETS, FrameKind, Kernel, Pair, TC_ACT_REDIRECT, cases, damage, random_frame, with_interfaces};
-use gp_compile::{Arrival, Cause, Gso, Outcome, key_of};
+use gp_compile::{Arrival, Cause, Gso, Outcome, answer_key, key_of, pair_key_of};
 use gp_maps::UpcallBudget;
 use gp_model::Mac;
 use gp_trace::DropReason;
@@ -66,6 +66,48 @@ fn random_value(rng: &mut Rng) -> FlowValue {
     }
 }
 
+/// One that a frame with this key belongs to, but perhaps for its port; cells may be empty, or none.
+fn random_pair(pair: &mut Pair, rng: &mut Rng, key: &FlowKey) -> PairValue {
+    for index in 1..4 {
+        pair.set_grants(index, *rng.pick(&[0, 1, 2, 1000]));
+    }
+    let (below, above) = (rng.between(0, 500) as u16, rng.between(0, 500) as u16);
+    let (from, to) = (key.src_port.saturating_sub(below), key.src_port.saturating_add(above));
+    let (from, to) = *rng.pick(&[(0, u16::MAX), (from, to), (from, to), (1, 0)]);
+    PairValue {
+        forward: random_value(rng),
+        answer: random_value(rng),
+        number: rng.next_u64(),
+        answer_port: RECEIVER,
+        grants: [*rng.pick(&[1, 2, 3, 3, 3, 100]), *rng.pick(&[1, 2, 3, 3, 3, 100])],
+        src_port_from: from,
+        src_port_to: to,
+        answer_mac: [2, 0, 0, 0, 0, 9],
+        ..Zeroable::zeroed()
+    }
+}
+
+/// One frame of a pair, mostly without an entry of its own. Says whether a connection has begun.
+fn try_pair(pair: &mut Pair, rng: &mut Rng, frame: &[u8], key: &FlowKey) -> bool {
+    let value = random_pair(pair, rng, key);
+    let answer = answer_key(key, &value);
+    for (key, chance) in [(key, 10), (&answer, 20)] {
+        if rng.chance(chance) {
+            pair.set_flow(key, &random_value(rng));
+        }
+    }
+    pair.set_pair(&pair_key_of(key), &value);
+    let before = pair.rust.pairs.opened.len();
+    let gso = random_gso(rng);
+    pair.run(frame, SENDER, gso);
+    let has_begun = pair.rust.pairs.opened.len() > before;
+    // The same again, which is another packet of a flow that has begun.
+    pair.run(frame, SENDER, gso);
+    pair.remove_pair(&pair_key_of(key));
+    [key, &answer].into_iter().for_each(|key| pair.remove_flow(key));
+    has_begun
+}
+
 fn random_gso(rng: &mut Rng) -> Option<Gso> {
     rng.chance(20).then(|| Gso { size: rng.between(1, 1500) as u32, segments: *rng.pick(&[0, 2, 3, 45]) })
 }
@@ -122,6 +164,12 @@ fn try_seed(pair: &mut Pair, seed: u64, is_damaged: bool, seen: &mut BTreeMap<St
     if is_damaged {
         damage(&mut rng, &mut frame);
     }
+    if let Some(key) = expected_key(&frame)
+        && rng.chance(40)
+    {
+        let has_begun = try_pair(pair, &mut rng, &frame, &key);
+        *seen.entry(if has_begun { "begun" } else { "not begun" }.to_owned()).or_default() += 1;
+    }
     let outcome = try_frame(pair, &mut rng, &frame);
     if !is_damaged {
         let is_slow = outcome == Outcome::Upcall(Cause::Slow);
@@ -159,7 +207,9 @@ fn whole_frames_are_treated_alike() {
     with_interfaces(|| {
         let seen = try_seeds(0..cases(10_000), false);
         let policed = ["bandwidth-in-allowance", "bandwidth-out-allowance"];
-        for outcome in ["deliver", "drop", "Miss", "Slow", "Reopen", "TooLarge"].into_iter().chain(policed) {
+        for outcome in
+            ["deliver", "drop", "Miss", "Slow", "Reopen", "TooLarge", "begun", "not begun"].into_iter().chain(policed)
+        {
             assert!(seen.contains_key(outcome), "{outcome} never came up");
         }
     });

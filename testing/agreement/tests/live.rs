@@ -38,7 +38,7 @@ struct Host {
 impl Host {
     fn new() -> Self {
         let netns = NetNs::new_unpinned().unwrap();
-        let capacity = Capacity { flows: 100, connections: 1, enis: 10, allowances: 5 };
+        let capacity = Capacity { flows: 100, connections: 1, enis: 10, allowances: 5, pairs: 1 };
         let mut fastpath = Fastpath::load(None, capacity).unwrap();
         let tap = Tap::ensure(&netns, "gp-upcall", 65_000).unwrap();
         fastpath.settings().set_upcall_ifindex(tap.ifindex).unwrap();

@@ -20,7 +20,7 @@ pub(super) struct Seen {
     /// Of the IP packets that the frame is on the wire: what bandwidth is counted in.
     pub ip_bytes: u64,
     tcp_flags: u8,
-    pub largest_frame_bytes: u64,
+    largest_frame_bytes: u64,
 }
 
 impl Seen {
@@ -35,6 +35,11 @@ impl Seen {
             tcp_flags: parsed.tcp_flags,
             largest_frame_bytes: gso.map_or(frame_bytes, |gso| headers + u64::from(gso.size)),
         }
+    }
+
+    /// A drop, too, may stand behind a place that tells the senders of larger packets so; one that doesn't has no limit: 0.
+    pub fn is_too_large(&self, flow: &FlowValue) -> bool {
+        flow.mtu != 0 && self.largest_frame_bytes > u64::from(flow.mtu)
     }
 
     pub fn count(&self, flow: &mut FlowValue, now_ns: u64) {

@@ -5,6 +5,7 @@
 
 mod bandwidth;
 mod flow;
+mod open;
 mod parse;
 mod rewrite;
 mod upcall;
@@ -15,6 +16,7 @@ pub use bandwidth::{Refill, drop_reason_of, is_open, refill, refill_in_place, ta
 use flow::{Seen, reopens};
 use gp_abi::{ACTION_DELIVER, Bucket, EniState, FlowKey, FlowValue};
 use gp_trace::DropReason;
+pub use open::PairMaps;
 pub use rewrite::rewrite;
 
 /// How a frame came in.
@@ -60,6 +62,10 @@ impl From<DropReason> for Outcome {
 /// The maps that the fast path uses.
 pub trait FlowTable {
     fn flow(&mut self, key: &FlowKey) -> Option<&mut FlowValue>;
+    /// Puts in an entry that is not there yet; false where one is, or where there is no room.
+    fn insert_flow(&mut self, key: &FlowKey, value: &FlowValue) -> bool;
+    fn remove_flow(&mut self, key: &FlowKey);
+    fn pairs(&mut self) -> &mut PairMaps;
     fn eni(&mut self, port: u32) -> Option<&mut EniState>;
     /// By its index, which is not 0.
     fn bucket(&mut self, index: u32) -> Option<&mut Bucket>;
@@ -84,17 +90,20 @@ pub fn execute(table: &mut impl FlowTable, frame: &mut [u8], arrival: &Arrival) 
 }
 
 fn replay<T: FlowTable>(table: &mut T, frame: &mut [u8], parsed: &parse::Parsed, arrival: &Arrival) -> Outcome {
-    let Some(flow) = table.flow(&parsed.key).copied() else { return Outcome::Upcall(Cause::Miss) };
-    if reopens(&flow, parsed.tcp_flags) {
-        return Outcome::Upcall(Cause::Reopen);
+    let mut found = table.flow(&parsed.key).copied();
+    match found {
+        Some(flow) if reopens(&flow, parsed.tcp_flags) => return Outcome::Upcall(Cause::Reopen),
+        None if open::open(table, parsed, frame.len(), arrival) => found = table.flow(&parsed.key).copied(),
+        _ => {}
     }
+    let Some(flow) = found else { return Outcome::Upcall(Cause::Miss) };
     let seen = Seen::of(frame.len(), parsed, arrival.gso);
     let count = |table: &mut T| {
         if let Some(flow) = table.flow(&parsed.key) {
             seen.count(flow, arrival.now_ns);
         }
     };
-    if flow.mtu != 0 && seen.largest_frame_bytes > u64::from(flow.mtu) {
+    if seen.is_too_large(&flow) {
         return Outcome::Upcall(Cause::TooLarge);
     }
     if flow.action != ACTION_DELIVER {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 #[derive(Default)]
 struct Maps {
+    pairs: PairMaps,
     flows: HashMap<FlowKey, FlowValue>,
     enis: HashMap<u32, EniState>,
     buckets: HashMap<u32, Bucket>,
@@ -16,6 +17,19 @@ struct Maps {
 impl FlowTable for Maps {
     fn flow(&mut self, key: &FlowKey) -> Option<&mut FlowValue> {
         self.flows.get_mut(key)
+    }
+    fn insert_flow(&mut self, key: &FlowKey, value: &FlowValue) -> bool {
+        let is_new = !self.flows.contains_key(key);
+        if is_new {
+            self.flows.insert(*key, *value);
+        }
+        is_new
+    }
+    fn remove_flow(&mut self, key: &FlowKey) {
+        self.flows.remove(key);
+    }
+    fn pairs(&mut self) -> &mut PairMaps {
+        &mut self.pairs
     }
     fn eni(&mut self, port: u32) -> Option<&mut EniState> {
         self.enis.get_mut(&port)

@@ -4,10 +4,8 @@
 //! address family denies the rest. Traffic inside a subnet never meets the list.
 
 use crate::journey::{Journey, Stop};
-use crate::traffic::covers;
 use crate::{Detail, DropReason, Resource, Stage, StepAction};
-use gp_model::{Direction, LAST_RULE_IPV4, LAST_RULE_IPV6, NetworkAclEntry, Subnet};
-use gp_wire::FiveTuple;
+use gp_model::{Direction, LAST_RULE_IPV4, LAST_RULE_IPV6, Subnet};
 use std::net::IpAddr;
 
 pub(crate) fn check(journey: &mut Journey<'_>, subnet: &Subnet, direction: Direction) -> Result<(), Stop> {
@@ -17,7 +15,10 @@ pub(crate) fn check(journey: &mut Journey<'_>, subnet: &Subnet, direction: Direc
         Direction::Egress => (Stage::NetworkAclOut, DropReason::NetworkAclEgress, tuple.dst),
         Direction::Ingress => (Stage::NetworkAclIn, DropReason::NetworkAclIngress, tuple.src),
     };
-    let entry = acl.entries.iter().find(|entry| entry.direction == direction && matches(entry, address, &tuple));
+    let entry = acl.entries.iter().find(|entry| {
+        // `ipnet` holds an address of the other family to be outside of every block.
+        entry.direction == direction && entry.block.contains(&address) && journey.covers(entry.traffic)
+    });
     let (rule_number, allow, detail) = match entry {
         Some(entry) if entry.allow => (entry.rule_number, true, Detail::EntryAllows),
         Some(entry) => (entry.rule_number, false, Detail::EntryDenies),
@@ -29,11 +30,6 @@ pub(crate) fn check(journey: &mut Journey<'_>, subnet: &Subnet, direction: Direc
     }
     journey.step(stage, StepAction::Pass, resource, detail);
     Ok(())
-}
-
-/// `ipnet` holds an address of the other family to be outside of every block.
-fn matches(entry: &NetworkAclEntry, address: IpAddr, tuple: &FiveTuple) -> bool {
-    entry.block.contains(&address) && covers(entry.traffic, tuple)
 }
 
 fn last_rule(address: IpAddr) -> u32 {

@@ -26,6 +26,9 @@ pub(crate) fn check(journey: &mut Journey<'_>, eni: &Eni, subnet: &Subnet, direc
         journey.step(stage, StepAction::Tracked, None, detail);
         return Ok(());
     }
+    if journey.ports().is_some() {
+        note_ports(journey, eni, direction)?;
+    }
     let mut question = Question::new(journey, eni, subnet, direction);
     let Some((group, rule)) = question.find_rule()? else {
         let missing = question.missing_permission();
@@ -73,6 +76,27 @@ fn tracked(journey: &mut Journey<'_>, eni: &Eni) -> Option<Detail> {
         return Some(Detail::ConnectionTracked { opened_by: connection.opened_by });
     }
     journey.find_related(tracker).map(|(related, _)| Detail::RelatedTo(related))
+}
+
+/// Notes which other ports would be answered alike. Whether a rule allows looks at the packet's port; whether the flow is
+/// untracked, at the answer's as well, but only where the rule is for anybody.
+fn note_ports(journey: &mut Journey<'_>, eni: &Eni, direction: Direction) -> Result<(), Stop> {
+    let peer = match direction {
+        Direction::Egress => journey.tuple().dst,
+        Direction::Ingress => journey.tuple().src,
+    };
+    for id in &eni.groups {
+        let group = journey.security_group(*id)?;
+        for rule in group.rules(direction) {
+            journey.covers(rule.traffic);
+        }
+        for rule in [Direction::Egress, Direction::Ingress].into_iter().flat_map(|way| group.rules(way)) {
+            if rule.peer.block() == Some(anybody(peer)) {
+                journey.compare_both_ports(rule.traffic);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One packet before the groups of one ENI.
