@@ -54,6 +54,7 @@ impl Agent {
             "connections": counters.connections,
             "enis": counters.enis,
             "upcalls": counters.totals.upcalls,
+            "opened": counters.totals.opened,
             "evicted": counters.totals.evicted,
             "failures": counters.totals.failures,
             "drops": counters.drops,
