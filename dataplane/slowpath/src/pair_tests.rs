@@ -3,11 +3,11 @@
 use crate::testing::{Host, Seen, ifindex};
 use crate::{Allowance, Fate};
 use gp_abi::{ConnectionKey, ConnectionValue, FlowKey, FlowValue};
-use gp_compile::Cause;
+use gp_compile::{Cause, key_of, pair_key_of};
 use gp_model::EniId;
 use gp_trace::{DropReason, Tracker};
-use gp_worlds::Rng;
 use gp_worlds::random::RandomWorld;
+use gp_worlds::{Rng, Sent};
 use std::collections::BTreeMap;
 
 /// A client and a server in two subnets; a third ENI beside the client.
@@ -18,7 +18,19 @@ const WEB: &str = "
 ";
 const INGRESS: Fate = Fate::Dropped(DropReason::SecurityGroupIngress);
 
+/// A host on which each of these pairs has had a first packet before.
 fn known(text: &str) -> Host {
+    let host = with_ring(text);
+    for text in ["c > w tcp 1:80 syn", "n > w tcp 1:80 syn", "c > w udp 1:53"] {
+        let Ok(Sent { ingress, packet }) = host.scenario.packet(text) else { continue };
+        let port = ifindex(ingress.eni().unwrap());
+        let key = pair_key_of(&key_of(&packet, port).unwrap());
+        assert!(!host.engine.work(host.now, |work| work.state.pairs.is_asked_again(key)));
+    }
+    host
+}
+
+fn with_ring(text: &str) -> Host {
     let host = Host::new(text);
     host.kernel.tables().pairs.opened_max = 1000;
     host
@@ -56,6 +68,19 @@ fn the_second_connection_between_two_peers_needs_no_upcall() {
     );
     assert_eq!(host.send("c > w udp 4001:53"), Seen::Hit(to(&host, "w")));
     assert_eq!((host.flows(), host.connections(), opened(&host)), (8, 8, 2));
+}
+
+#[test]
+fn the_first_packet_of_a_pair_makes_none() {
+    let mut host = with_ring(WEB);
+    for (port, is_known) in [(4000, false), (4001, false), (4002, true), (4003, true)] {
+        let seen = host.send(&format!("c > w tcp {port}:80 syn"));
+        assert_eq!(matches!(seen, Seen::Hit(_)), is_known, "{port}: {seen:?}");
+    }
+    (1..50).for_each(|port| {
+        host.send(&format!("w > c udp 53:{port}"));
+    });
+    assert_eq!(pairs(&host), 1);
 }
 
 #[test]

@@ -19,10 +19,14 @@ use gp_compile::{PairEntry, pair_key_of};
 use gp_model::{Direction, EniId, World};
 use gp_trace::{Effect, Path, Read, Tracker};
 use gp_wire::{FiveTuple, IpPacket, TcpFlags, Transport};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Pairs that begin at one port. The oldest goes for another: who asks all ports of a peer pushes out only its own.
 const PAIRS_OF_PORT_MAX: usize = 4096;
+
+/// Pairs of which one first packet has come up are remembered, so that the second one makes them: who asks many ports of
+/// many peers once each costs no more than without pairs. So many at a time, and then from the beginning.
+const ASKED_MAX: usize = 1 << 16;
 
 /// A pair for fewer source ports than this saves too little.
 const SOURCE_PORTS_MIN: u16 = 1024;
@@ -66,6 +70,8 @@ struct Cell {
 pub(crate) struct PairTable {
     by_number: HashMap<u64, Known>,
     by_key: HashMap<PairKey, u64>,
+    /// Not pairs yet.
+    asked: HashSet<PairKey>,
     /// By the port that they begin at; numbers grow, so the first is the oldest.
     by_port: HashMap<u32, BTreeSet<u64>>,
     last_number: u64,
@@ -88,6 +94,18 @@ impl PairTable {
         if let Some(cell) = self.cells.get_mut(&port) {
             cell.granted = cell.granted.saturating_sub(1);
         }
+    }
+
+    /// Has one of the same come up before? If not, the next one finds so.
+    pub fn is_asked_again(&mut self, key: PairKey) -> bool {
+        if self.asked.remove(&key) {
+            return true;
+        }
+        if self.asked.len() >= ASKED_MAX {
+            self.asked.clear();
+        }
+        self.asked.insert(key);
+        false
     }
 
     /// Never one that an earlier process has used: the clock outlives it.
@@ -158,6 +176,9 @@ impl<K: Kernel> Work<'_, K> {
         if let Some(known) = self.state.pairs.by_key.get(&key).and_then(|number| self.state.pairs.by_number.get(number))
         {
             return known.ports().into_iter().for_each(|port| self.top_up(port));
+        }
+        if !self.state.pairs.is_asked_again(key) {
+            return;
         }
         let Ok(Some(pair)) = gp_trace::pair(world, eni, packet) else { return };
         let ports = pair.source_ports();
