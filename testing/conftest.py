@@ -102,11 +102,11 @@ class Groundplane:
         """A command inside an instance; its result."""
         return self.command("exec", instance, "--", *command, check=check, timeout=timeout, stdin=subprocess.DEVNULL)
 
-    def popen_exec(self, instance, *command):
+    def popen_exec(self, instance, *command, stdin=subprocess.DEVNULL):
         return subprocess.Popen(
             [BINARY, "exec", instance, "--", *command],
             env=self.environment,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -37,11 +37,12 @@ fn print_summary(status: &Value) {
     println!("data         {}", text("data_dir"));
     println!("generation   {}, applied {}", number("/generation"), number("/applied"));
     println!(
-        "kernel       {} flows, {} connections, {} ENIs, {} upcalls",
+        "kernel       {} flows, {} connections, {} ENIs, {} upcalls, {} connections begun without one",
         number("/host/flows"),
         number("/host/connections"),
         number("/host/enis"),
         number("/host/upcalls"),
+        number("/host/opened"),
     );
     let drops = status.pointer("/host/drops").and_then(Value::as_object);
     let drops: Vec<_> = drops.into_iter().flatten().filter(|(_, n)| n.as_u64() != Some(0)).collect();

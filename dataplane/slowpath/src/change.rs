@@ -23,8 +23,13 @@ impl<K: Kernel> Engine<K> {
     ///
     /// First packets wait for a portion of them at most, and are decided by the new world from the first portion on.
     pub fn apply(&self, view: HostView, now: Now) -> usize {
+        let pairs = self.work(now, |work| work.pairs_that_end_with(&view));
+        for portion in pairs.chunks(PORTION) {
+            self.work(now, |work| work.forget_pairs(portion.iter().copied()));
+        }
         let keys = self.work(now, |work| {
             let reads = if work.has_decided() { changed_reads(&work.state.view, &view) } else { HashSet::new() };
+            // Those that have come meanwhile.
             work.forget_pairs_resting_on(&reads);
             work.state.view = view;
             work.forget_lost_gateways(&reads);
@@ -56,6 +61,14 @@ impl<K: Kernel> Work<'_, K> {
                 self.remove_flow(key);
             }
         }
+    }
+
+    fn pairs_that_end_with(&self, view: &HostView) -> Vec<u64> {
+        if self.state.pairs.is_empty() {
+            return Vec::new();
+        }
+        let reads = changed_reads(&self.state.view, view);
+        self.state.flows.pairs_resting_on(&reads).into_iter().collect()
     }
 
     /// Is there anything that a change could concern? At a start there is not, and all of the world is new.

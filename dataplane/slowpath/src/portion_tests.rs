@@ -9,14 +9,16 @@ use std::time::Duration;
 /// Enough for many portions.
 const CONNECTIONS: u16 = 5 * PORTION as u16;
 
-/// A client and a server with so many connections.
+const WORLD: &str = "
+    vpc a 10.0.0.0/16; subnet s a 10.0.1.0/24; sg open a in udp 1000-1999 from 10.0.0.0/8
+    eni c s 10.0.1.20 sg open; eni w s 10.0.1.10 sg open
+";
+
+/// A client and a server with so many connections, no two of one pair.
 fn busy() -> Host {
-    let mut host = Host::new(
-        "vpc a 10.0.0.0/16; subnet s a 10.0.1.0/24; sg open a in udp 53 from 10.0.0.0/8
-         eni c s 10.0.1.20 sg open; eni w s 10.0.1.10 sg open",
-    );
+    let mut host = Host::new(WORLD);
     for port in 0..CONNECTIONS {
-        host.send(&format!("c > w udp {}:53", 1000 + port));
+        host.send(&format!("c > w udp 53:{}", 1000 + port));
     }
     host
 }
@@ -73,7 +75,7 @@ fn a_change_lets_others_in_between_its_portions() {
     let mut host = busy();
     // Those to the server; the answers rest on connections, and not on the group.
     let flows = u64::from(CONNECTIONS);
-    host.scenario.apply("sg open a in udp 53 from 10.0.0.0/8 in tcp 80 from 10.0.0.0/8").unwrap();
+    host.scenario.apply("sg open a in udp 1000-1999 from 10.0.0.0/8 in tcp 80 from 10.0.0.0/8").unwrap();
     let before = host.engine.counters().totals.retraced;
     let retraced = meanwhile(
         host,
@@ -84,10 +86,32 @@ fn a_change_lets_others_in_between_its_portions() {
 }
 
 #[test]
+fn a_change_lets_others_in_between_the_portions_of_pairs_that_it_ends() {
+    let mut host = Host::new(WORLD);
+    host.kernel.tables().pairs.opened_max = 1000;
+    for port in 0..CONNECTIONS {
+        host.send(&format!("c > w udp 1000:{}", 1000 + port));
+        host.send(&format!("c > w udp 1001:{}", 1000 + port));
+    }
+    let pairs = host.kernel.tables().pairs.pairs.len();
+    assert_eq!(pairs, usize::from(CONNECTIONS));
+    host.scenario.apply("sg open a in tcp 80 from 10.0.0.0/8").unwrap();
+    let left = meanwhile(
+        host,
+        |host| host.engine.work(host.now, |_| host.kernel.tables().pairs.pairs.len()),
+        |host| {
+            host.apply_view();
+            assert_eq!(host.kernel.tables().pairs.pairs.len(), 0);
+        },
+    );
+    assert!((1..pairs).contains(&left), "{left} of {pairs} pairs were left");
+}
+
+#[test]
 fn a_sweep_by_portions_forgets_all_that_is_idle_and_nothing_else() {
     let mut host = busy();
     host.wait(100_000);
-    host.send("c > w udp 1000:53");
+    host.send("c > w udp 53:1000");
     host.engine.expire(host.now).unwrap();
     assert_eq!(host.connections(), 2, "the one connection at both of its ends");
 }

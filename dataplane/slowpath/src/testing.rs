@@ -62,7 +62,7 @@ impl FlowTable for Tables {
 #[derive(Default)]
 pub(crate) struct FakeKernel {
     tables: Mutex<Tables>,
-    /// Called whenever a connection or a decision of a flow is written, with the engine at work.
+    /// Called whenever a connection, a pair or a decision of a flow changes, with the engine at work.
     pub at_work: Mutex<Option<Box<dyn FnMut() + Send>>>,
 }
 
@@ -127,6 +127,7 @@ impl Kernel for Arc<FakeKernel> {
         Ok(())
     }
     fn remove_pair(&self, key: &PairKey) -> Result<bool, KernelError> {
+        self.be_at_work();
         Ok(self.tables().pairs.pairs.remove(key).is_some())
     }
     fn scan_pairs(&self, visit: &mut dyn FnMut(&PairKey)) -> Result<(), KernelError> {
