@@ -43,5 +43,17 @@ int gp_from_eni(struct __sk_buff *skb)
 	return gp_drop(flow->drop_reason);
 }
 
+/* In which queue of the TAP an upcall waits: each port's in its own, as far as there are queues. A port that floods fills
+ * its own and takes no room from others.
+ */
+SEC("socket")
+int gp_to_queue(struct __sk_buff *skb)
+{
+	__u32 port = 0;
+
+	bpf_skb_load_bytes(skb, __builtin_offsetof(struct gp_upcall_header, port), &port, sizeof(port));
+	return port;
+}
+
 /* No helper used here asks for a GPL-compatible program. */
 char gp_license[] SEC("license") = "Apache-2.0";

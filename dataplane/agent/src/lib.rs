@@ -50,6 +50,8 @@ use uplink::Uplinks;
 const UPCALL_TAP: &str = "upcall";
 /// The largest frame that the kernel lets a TAP carry.
 const UPCALL_MTU: u32 = 65_521;
+/// ENIs whose numbers differ by a multiple of this share a queue of upcalls, and so what one of them does to it.
+const UPCALL_QUEUES: usize = 64;
 /// Results of workers that may wait for the reconciler.
 const DONE_QUEUE: usize = 256;
 /// Between sweeps of idle flows and connections, whose shortest timeout is 10 s.
@@ -81,7 +83,8 @@ impl Agent {
         netns.set_sysctl("ipv4/ip_forward", "0")?;
         gp_linux::mount::ensure_bpffs(&config.bpffs())?;
         let fastpath = netns.run(|| Fastpath::load(Some(&config.map_pins()), Capacity::default()))??;
-        let tap = Tap::ensure(&netns, UPCALL_TAP, UPCALL_MTU)?;
+        let tap = Tap::ensure(&netns, UPCALL_TAP, UPCALL_MTU, UPCALL_QUEUES)?;
+        tap.steer(fastpath.queue_program_fd())?;
         fastpath.settings().set_upcall_ifindex(tap.ifindex)?;
         let engine = Arc::new(Engine::new(HostKernel::new(&fastpath, PacketSender::open(&netns)?)));
         let plumbing = Arc::new(Plumbing::new(netns, fastpath, engine.clone(), config.bandwidth_limits)?);
@@ -97,7 +100,7 @@ impl Agent {
         engine.apply(first, Now::read());
         let (flows, connections) = engine.adopt(Now::read())?;
         info!(flows, connections, "taken over from the kernel");
-        let upcalls = UpcallRunner::start(engine.clone(), tap.fd)?;
+        let upcalls = UpcallRunner::start(engine.clone(), tap.queues)?;
         spawn_sweeper(&engine)?;
         let reconciler = spawn_reconciler(reconciler, view.clone(), finished)?;
         Ok(Self { config, engine, view, applied, _reconciler: reconciler, _upcalls: upcalls })

@@ -182,9 +182,9 @@ mod tests {
         assert_eq!(read_frame(&reader, send), frame(900));
 
         // The other way: a packet socket on the near end hears what the machine writes.
-        let near = crate::Tap::ensure(&host, "probe", 9001).unwrap();
+        let near = crate::Tap::ensure(&host, "probe", 9001, 1).unwrap();
         redirect(&links, veth.host_ifindex, near.ifindex).unwrap();
         let write = || assert_eq!(rustix::io::write(&reader, &frame(700)).unwrap(), 700);
-        assert_eq!(read_frame(&near.fd, write), frame(700));
+        assert_eq!(read_frame(&near.queues[0], write), frame(700));
     }
 }

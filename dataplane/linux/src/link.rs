@@ -12,6 +12,7 @@ use rtnetlink::packet_route::link::{
     AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoVeth, LinkAttribute, LinkFlags, LinkInfo as InfoAttribute,
     LinkMessage,
 };
+use rtnetlink::packet_route::tc::{TcAttribute, TcHandle, TcMessage};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
@@ -295,6 +296,15 @@ impl Links {
         self.set(LinkUnspec::new_with_index(ifindex).txqueuelen(packets).build(), || {
             format!("set the queue length of link {ifindex}")
         })
+    }
+
+    /// Hands frames to the link at once, without a queueing discipline before it.
+    pub(crate) fn set_no_qdisc(&self, ifindex: u32) -> Result<(), LinuxError> {
+        let mut qdisc = TcMessage::with_index(ifindex.cast_signed());
+        qdisc.header.parent = TcHandle::ROOT;
+        qdisc.attributes.push(TcAttribute::Kind("noqueue".into()));
+        let message = RouteNetlinkMessage::NewQueueDiscipline(qdisc);
+        self.netlink.request(message, Mode::Replace, || format!("take the qdisc from link {ifindex}")).map(|_| ())
     }
 
     /// No generated IPv6 address, and a note. To be called before the link goes up.

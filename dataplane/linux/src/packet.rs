@@ -140,7 +140,7 @@ mod tests {
             return;
         }
         let netns = NetNs::new_unpinned().unwrap();
-        let tap = Tap::ensure(&netns, "t0", 9001).unwrap();
+        let tap = Tap::ensure(&netns, "t0", 9001, 1).unwrap();
         let sender = PacketSender::open(&netns).unwrap();
         sender.send(tap.ifindex, &frame(9015)).unwrap();
         let code = |result: Result<(), LinuxError>| result.unwrap_err().raw_os_error();

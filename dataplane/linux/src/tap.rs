@@ -7,23 +7,23 @@ use crate::error::{Context, LinuxError, check};
 use crate::link::{Links, check_name, vanished};
 use crate::netns::NetNs;
 use std::fs::OpenOptions;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 /// Largest MTU of a TAP: 65535 less the Ethernet header (drivers/net/tun.c).
 const TAP_MTU_MAX: u32 = 65_521;
 
-/// Frames that may wait for the reader.
-const TAP_QUEUE_PACKETS: u32 = 4096;
+/// Frames that may wait in each queue for the reader.
+pub const TAP_QUEUE_PACKETS: u32 = 2048;
 
 /// Frames that may wait for a guest.
 const TX_QUEUE_PACKETS: u32 = 1000;
 
-/// An open TAP device. The descriptor does not block.
+/// An open TAP device with one queue or more, each of which fills by itself. The descriptors do not block.
 #[derive(Debug)]
 pub struct Tap {
-    /// One frame per read and per write; `EAGAIN` when there is none.
-    pub fd: OwnedFd,
+    /// One frame per read and per write; `EAGAIN` when there is none in the queue.
+    pub queues: Vec<OwnedFd>,
     /// Interface index in its namespace.
     pub ifindex: u32,
     /// The MTU it got, in bytes.
@@ -31,18 +31,36 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Makes the persistent TAP `name` in `netns` or attaches to it, and sets it up, silent and with the largest MTU up to `mtu`.
+    /// Makes the persistent TAP `name` in `netns` or attaches to it with so many queues, and sets it up, silent and with the
+    /// largest MTU up to `mtu`. One that was made with a single queue, as by an earlier version, is replaced.
     ///
     /// # Errors
-    /// `EBUSY` when another process is attached; otherwise when /dev/net/tun is missing or refuses.
-    pub fn ensure(netns: &NetNs, name: &str, mtu: u32) -> Result<Self, LinuxError> {
+    /// When /dev/net/tun is missing or refuses.
+    pub fn ensure(netns: &NetNs, name: &str, mtu: u32, queues: usize) -> Result<Self, LinuxError> {
         check_name(name)?;
         netns.run(|| {
-            let fd = open_tun()?;
-            attach(&fd, name)?;
-            persist(&fd, name)?;
-            Self::set_up(fd, name, mtu, TAP_QUEUE_PACKETS, name)
+            let queues = match open_queues(name, queues) {
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                    Links::open_here()?.remove_link(name)?;
+                    open_queues(name, queues)?
+                }
+                other => other?,
+            };
+            Self::set_up(queues, name, mtu, TAP_QUEUE_PACKETS, name)
         })?
+    }
+
+    /// Lets a program say in which queue a frame waits: its answer, modulo the number of queues. It is a socket filter.
+    ///
+    /// # Errors
+    /// The descriptor is no such program.
+    pub fn steer(&self, program: BorrowedFd<'_>) -> Result<(), LinuxError> {
+        let fd = program.as_raw_fd();
+        let queue = self.queues.first().map_or(-1, AsRawFd::as_raw_fd);
+        // SAFETY: TUNSETSTEERINGEBPF reads one int, which lives across the call.
+        check(unsafe { libc::ioctl(queue, libc::TUNSETSTEERINGEBPF, &raw const fd) })
+            .context(|| "steer the frames of a TAP".into())?;
+        Ok(())
     }
 
     /// Makes the persistent TAP `name` in `netns` for a virtual machine, or finds it, whoever has it open: with a header before each
@@ -57,9 +75,9 @@ impl Tap {
             Some(_) => Err(LinuxError::Invalid(format!("there is another link {name}"))),
             None => {
                 let fd = open_tun()?;
-                attach_as(&fd, name, Offload::ByHeader)?;
+                attach_as(&fd, name, libc::IFF_VNET_HDR)?;
                 persist(&fd, name)?;
-                Ok(Self::set_up(fd, name, mtu, TX_QUEUE_PACKETS, alias)?.ifindex)
+                Ok(Self::set_up(vec![fd], name, mtu, TX_QUEUE_PACKETS, alias)?.ifindex)
             }
         })?
     }
@@ -72,20 +90,24 @@ impl Tap {
         check_name(name)?;
         netns.run(|| {
             let fd = open_tun()?;
-            attach_as(&fd, name, Offload::ByHeader)?;
+            attach_as(&fd, name, libc::IFF_VNET_HDR)?;
             Ok(fd)
         })?
     }
 
-    fn set_up(fd: OwnedFd, name: &str, mtu: u32, queue: u32, alias: &str) -> Result<Self, LinuxError> {
+    fn set_up(queues: Vec<OwnedFd>, name: &str, mtu: u32, packets: u32, alias: &str) -> Result<Self, LinuxError> {
         let links = Links::open_here()?;
         let ifindex = links.link(name)?.ok_or_else(|| vanished(name))?.ifindex;
         let mtu = mtu.min(TAP_MTU_MAX);
         links.set_mtu(ifindex, mtu)?;
-        links.set_tx_queue(ifindex, queue)?;
+        links.set_tx_queue(ifindex, packets)?;
+        if queues.len() > 1 {
+            // The kernel would put a qdisc with room for as many frames in front of each of 256 possible queues.
+            links.set_no_qdisc(ifindex)?;
+        }
         links.set_quiet(ifindex, alias)?;
         links.set_up(ifindex)?;
-        Ok(Self { fd, ifindex, mtu })
+        Ok(Self { queues, ifindex, mtu })
     }
 }
 
@@ -100,29 +122,31 @@ pub(crate) fn open_tun() -> Result<OwnedFd, LinuxError> {
     Ok(file.into())
 }
 
-/// Who completes checksums and cuts super-packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Offload {
-    /// The kernel, before a frame is read.
-    None,
-    /// Whoever reads the frame: a header says what is left to do.
-    ByHeader,
-}
-
 /// Binds the descriptor to the TAP `name`, which is made if it isn't there.
 pub(crate) fn attach(fd: &OwnedFd, name: &str) -> Result<(), LinuxError> {
-    attach_as(fd, name, Offload::None)
+    attach_as(fd, name, 0)
 }
 
-fn attach_as(fd: &OwnedFd, name: &str, offload: Offload) -> Result<(), LinuxError> {
+fn open_queues(name: &str, queues: usize) -> Result<Vec<OwnedFd>, LinuxError> {
+    let open = |_| {
+        let fd = open_tun()?;
+        attach_as(&fd, name, libc::IFF_MULTI_QUEUE)?;
+        persist(&fd, name)?;
+        Ok(fd)
+    };
+    (0..queues).map(open).collect()
+}
+
+/// The same with further flags. With `IFF_VNET_HDR` whoever reads a frame completes checksums and cuts super-packets: a
+/// header says what is left to do.
+fn attach_as(fd: &OwnedFd, name: &str, flags: libc::c_int) -> Result<(), LinuxError> {
     // SAFETY: an all-zero ifreq is a valid value of this plain C struct.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     // The name was checked to leave room for the closing zero.
     for (slot, byte) in request.ifr_name.iter_mut().zip(name.bytes().take(libc::IFNAMSIZ - 1)) {
         *slot = byte as libc::c_char;
     }
-    let header = if offload == Offload::ByHeader { libc::IFF_VNET_HDR } else { 0 };
-    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI | header) as libc::c_short;
+    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI | flags) as libc::c_short;
     // SAFETY: TUNSETIFF reads and writes one ifreq, which lives across the call.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })
         .context(|| format!("attach to the TAP {name}"))?;
@@ -148,17 +172,35 @@ mod tests {
             return;
         }
         let netns = NetNs::new_unpinned().unwrap();
-        let first = Tap::ensure(&netns, "gp-up", 65_535).unwrap();
+        let first = Tap::ensure(&netns, "gp-up", 65_535, 1).unwrap();
         assert_eq!(first.mtu, TAP_MTU_MAX);
-        let busy = Tap::ensure(&netns, "gp-up", 65_535).unwrap_err();
-        assert_eq!(busy.raw_os_error(), Some(libc::EBUSY));
         let ifindex = first.ifindex;
         drop(first);
-        let again = Tap::ensure(&netns, "gp-up", 65_535).unwrap();
+        let again = Tap::ensure(&netns, "gp-up", 65_535, 1).unwrap();
         assert_eq!(again.ifindex, ifindex);
         let sent = frame(9015);
         let sender = PacketSender::open(&netns).unwrap();
-        assert_eq!(read_frame(&again.fd, || sender.send(ifindex, &sent).unwrap()), sent);
+        assert_eq!(read_frame(&again.queues[0], || sender.send(ifindex, &sent).unwrap()), sent);
+    }
+
+    #[test]
+    fn a_tap_has_as_many_queues_as_are_asked_for_and_replaces_one_that_can_have_one_only() {
+        if !root_or_skip() {
+            return;
+        }
+        let netns = NetNs::new_unpinned().unwrap();
+        let single = netns.run(|| {
+            let fd = open_tun()?;
+            attach(&fd, "gp-up")?;
+            persist(&fd, "gp-up")
+        });
+        single.unwrap().unwrap();
+        for _ in 0..2 {
+            let tap = Tap::ensure(&netns, "gp-up", 65_535, 64).unwrap();
+            assert_eq!(tap.queues.len(), 64);
+            let link = Links::open(&netns).unwrap().link("gp-up").unwrap().unwrap();
+            assert!(link.is_up && link.is_active, "{link:?}");
+        }
     }
 
     #[test]

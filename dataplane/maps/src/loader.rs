@@ -13,7 +13,7 @@ use crate::pairs::Pairs;
 use crate::settings::Settings;
 use crate::table::Table;
 use aya::maps::{Map, MapData, MapInfo, MapType};
-use aya::programs::SchedClassifier;
+use aya::programs::{SchedClassifier, SocketFilter};
 use aya::{Ebpf, EbpfLoader};
 use bytemuck::Pod;
 use gp_abi::{
@@ -28,6 +28,7 @@ use std::{fs, io};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/from_eni.bpf.o"));
 const PROGRAM: &str = "gp_from_eni";
+const TO_QUEUE: &str = "gp_to_queue";
 
 const FLOWS: &str = "gp_flows";
 const ENIS: &str = "gp_enis";
@@ -109,6 +110,11 @@ impl Fastpath {
             .and_then(|program| program.try_into().ok())
             .ok_or(LoadError::Incomplete { part: "program gp_from_eni" })?;
         classifier.load().map_err(|error| LoadError::Program(Box::new(error)))?;
+        let to_queue: &mut SocketFilter = object
+            .program_mut(TO_QUEUE)
+            .and_then(|program| program.try_into().ok())
+            .ok_or(LoadError::Incomplete { part: "program gp_to_queue" })?;
+        to_queue.load().map_err(|error| LoadError::Program(Box::new(error)))?;
         let possible_cpus = aya::util::nr_cpus().map_err(|(_, source)| MapError::Call {
             map: DROPS,
             operation: "size the values of",
@@ -172,6 +178,13 @@ impl Fastpath {
             .program_mut(PROGRAM)
             .and_then(|program| program.try_into().ok())
             .expect("`from_object` found the program")
+    }
+
+    /// The program that says in which queue of its TAP an upcall waits.
+    pub fn queue_program_fd(&self) -> BorrowedFd<'_> {
+        let program: Option<&SocketFilter> = self.object.program(TO_QUEUE).and_then(|program| program.try_into().ok());
+        let program = program.expect("`from_object` found the program");
+        program.fd().expect("`from_object` loaded the program").as_fd()
     }
 
     /// The program itself, for tools that run it on frames of their own.

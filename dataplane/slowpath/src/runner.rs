@@ -1,30 +1,46 @@
 //! The thread that takes upcalls from the TAP, and hears of connections that the fast path has let begin.
 //!
-//! One thread, since the engine has one lock. It sleeps in poll until a frame comes, then reads until there is none, so
-//! a burst costs one wake-up. News of connections wait for others to come with them, unless an upcall comes first: then
-//! they cost one wake-up in [`NEWS_WAIT_MS`] at most, and not one each.
+//! One thread, since the engine has one lock. It sleeps until a frame comes, then reads until there is none, so a burst
+//! costs one wake-up. The TAP has many queues, and an ENI's upcalls wait in one of them; the queues that have frames take
+//! turns. So an ENI that asks more than can be answered fills its own queue and makes others wait for a few frames only.
+//!
+//! News of connections wait for others to come with them, unless an upcall comes first: then they cost one wake-up in
+//! [`NEWS_WAIT_MS`] at most, and not one each.
 
 use crate::clock::Now;
 use crate::engine::Engine;
 use crate::kernel::Kernel;
+use rustix::buffer::spare_capacity;
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::io::{Errno, read, write};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 /// The largest frame that a TAP delivers, with the upcall's header in front.
 const BUFFER_BYTES: usize = 65_536 + 32;
 
-/// Frames that are read before the time is read again.
-const FRAMES_PER_CLOCK: usize = 64;
+/// Frames of one queue that are handled before it is another's turn.
+const FRAMES_PER_TURN: usize = 16;
+
+/// Queues that are told of at once.
+const TURNS: usize = 64;
 
 /// How long news of a connection may wait, in milliseconds.
-const NEWS_WAIT_MS: i32 = 1;
+const NEWS_WAIT_MS: i64 = 1;
+
+/// What is waited for, besides the queues, which have their numbers.
+const STOP: u64 = u64::MAX;
+const NEWS: u64 = u64::MAX - 1;
+
+/// Told of once, until it is asked for again: what is known to be there needs no further wake-up.
+const NEWS_ONCE: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::ONESHOT);
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
-    #[error("cannot make an event descriptor")]
-    Event(#[source] io::Error),
+    #[error("cannot wait for upcalls")]
+    Wait(#[source] io::Error),
     #[error("cannot start the upcall thread")]
     Thread(#[source] io::Error),
 }
@@ -37,16 +53,16 @@ pub struct UpcallRunner {
 }
 
 impl UpcallRunner {
-    /// Starts to take upcalls from `tap`, which must not block.
+    /// Starts to take upcalls from the queues of a TAP, which must not block.
     ///
     /// # Errors
     /// No descriptor or thread is to be had.
-    pub fn start<K: Kernel + 'static>(engine: Arc<Engine<K>>, tap: OwnedFd) -> Result<Self, RunnerError> {
-        let stop = Arc::new(event().map_err(RunnerError::Event)?);
-        let stopped = Arc::clone(&stop);
+    pub fn start<K: Kernel + 'static>(engine: Arc<Engine<K>>, queues: Vec<OwnedFd>) -> Result<Self, RunnerError> {
+        let stop = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(waiting)?);
+        let reader = Reader::new(engine, queues, &stop).map_err(waiting)?;
         let thread = std::thread::Builder::new()
             .name("gp-upcalls".into())
-            .spawn(move || take_upcalls(&engine, &tap, &stopped))
+            .spawn(move || reader.run())
             .map_err(RunnerError::Thread)?;
         Ok(Self { stop, thread: Some(thread) })
     }
@@ -54,9 +70,8 @@ impl UpcallRunner {
 
 impl Drop for UpcallRunner {
     fn drop(&mut self) {
-        let one = 1u64.to_ne_bytes();
-        // SAFETY: the descriptor is open as long as `self.stop`, and the buffer has the eight bytes of an eventfd.
-        unsafe { libc::write(self.stop.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        // It can't be full: nobody else writes to it.
+        let _ = write(&self.stop, &1u64.to_ne_bytes());
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has ended too, which is all that is wanted here.
             let _ = thread.join();
@@ -64,97 +79,87 @@ impl Drop for UpcallRunner {
     }
 }
 
-fn event() -> io::Result<OwnedFd> {
-    use std::os::fd::FromRawFd;
-    // SAFETY: eventfd takes plain integers.
-    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor has just been made and nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+fn waiting(errno: Errno) -> RunnerError {
+    RunnerError::Wait(errno.into())
 }
 
-fn take_upcalls<K: Kernel>(engine: &Engine<K>, tap: &OwnedFd, stop: &OwnedFd) {
-    let mut buffer = vec![0u8; BUFFER_BYTES];
-    let mut has_news = false;
-    loop {
-        match wait(tap, stop, engine.kernel.opened_fd().filter(|_| !has_news), has_news) {
-            Ok(Woken::Stop) => return,
-            Ok(Woken::News) => has_news = true,
-            Ok(Woken::Late) => {
-                engine.catch_up(Now::read());
+struct Reader<K: Kernel> {
+    engine: Arc<Engine<K>>,
+    queues: Vec<OwnedFd>,
+    epoll: OwnedFd,
+    /// Kept open as long as it is waited for.
+    _stop: Arc<OwnedFd>,
+}
+
+impl<K: Kernel> Reader<K> {
+    fn new(engine: Arc<Engine<K>>, queues: Vec<OwnedFd>, stop: &Arc<OwnedFd>) -> Result<Self, Errno> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, stop, epoll::EventData::new_u64(STOP), epoll::EventFlags::IN)?;
+        for (number, queue) in (0..).zip(&queues) {
+            epoll::add(&epoll, queue, epoll::EventData::new_u64(number), epoll::EventFlags::IN)?;
+        }
+        let reader = Self { engine, queues, epoll, _stop: Arc::clone(stop) };
+        if let Some(fd) = reader.engine.kernel.opened_fd() {
+            epoll::add(&reader.epoll, fd, epoll::EventData::new_u64(NEWS), NEWS_ONCE)?;
+        }
+        Ok(reader)
+    }
+
+    fn run(self) {
+        match self.take_turns() {
+            Ok(()) => {}
+            Err(error) => tracing::error!(%error, "the upcall TAP can't be read; no new flow will pass"),
+        }
+    }
+
+    /// Until it is told to stop.
+    fn take_turns(&self) -> Result<(), Errno> {
+        let mut buffer = vec![0u8; BUFFER_BYTES];
+        let mut events = Vec::with_capacity(TURNS);
+        let mut has_news = false;
+        loop {
+            events.clear();
+            let wait = Timespec { tv_sec: 0, tv_nsec: NEWS_WAIT_MS * 1_000_000 };
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), has_news.then_some(&wait)) {
+                Err(Errno::INTR) => continue,
+                other => other?,
+            };
+            if events.is_empty() {
+                self.engine.catch_up(Now::read());
+                self.wait_for_news()?;
                 has_news = false;
             }
-            Ok(Woken::Frames) => {
-                has_news = false;
-                while let Some(error) = drain(engine, tap, &mut buffer) {
-                    match error.kind() {
-                        io::ErrorKind::WouldBlock => break,
-                        io::ErrorKind::Interrupted => {}
-                        _ => {
-                            tracing::error!(%error, "the upcall TAP can't be read; no new flow will pass");
-                            return;
-                        }
-                    }
+            for event in &events {
+                match event.data.u64() {
+                    STOP => return Ok(()),
+                    NEWS => has_news = true,
+                    number => self.drain(number, &mut buffer)?,
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                tracing::error!(%error, "waiting for upcalls failed; no new flow will pass");
-                return;
-            }
         }
     }
-}
 
-enum Woken {
-    Frames,
-    /// Connections have begun.
-    News,
-    /// News have waited long enough.
-    Late,
-    Stop,
-}
+    fn wait_for_news(&self) -> Result<(), Errno> {
+        let Some(fd) = self.engine.kernel.opened_fd() else { return Ok(()) };
+        epoll::modify(&self.epoll, fd, epoll::EventData::new_u64(NEWS), NEWS_ONCE)
+    }
 
-fn wait(tap: &OwnedFd, stop: &OwnedFd, news: Option<BorrowedFd<'_>>, has_news: bool) -> io::Result<Woken> {
-    let interest = |fd: i32| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    // A negative descriptor is none.
-    let mut fds = [tap.as_raw_fd(), stop.as_raw_fd(), news.map_or(-1, |fd| fd.as_raw_fd())].map(interest);
-    let timeout = if has_news { NEWS_WAIT_MS } else { -1 };
-    // SAFETY: the array has three entries and lives through the call.
-    let ready = unsafe { libc::poll(fds.as_mut_ptr(), 3, timeout) };
-    if ready < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    if ready == 0 {
-        return Ok(Woken::Late);
-    }
-    if fds[1].revents != 0 {
-        return Ok(Woken::Stop);
-    }
-    if fds[0].revents == 0 {
-        return Ok(Woken::News);
-    }
-    if fds[0].revents & libc::POLLIN == 0 {
-        // The TAP is gone: POLLERR or POLLHUP for ever.
-        return Err(io::Error::from(io::ErrorKind::NotConnected));
-    }
-    Ok(Woken::Frames)
-}
-
-/// Handles up to [`FRAMES_PER_CLOCK`] frames; the error of the read that gave none, if one did.
-fn drain<K: Kernel>(engine: &Engine<K>, tap: &OwnedFd, buffer: &mut [u8]) -> Option<io::Error> {
-    let now = Now::read();
-    for _ in 0..FRAMES_PER_CLOCK {
-        // SAFETY: the buffer is ours and as long as we say.
-        let count = unsafe { libc::read(tap.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
-        match usize::try_from(count) {
-            Ok(count) => {
-                engine.handle_upcall(&mut buffer[..count], now);
+    /// Handles some frames of a queue.
+    fn drain(&self, number: u64, buffer: &mut [u8]) -> Result<(), Errno> {
+        let Some(queue) = usize::try_from(number).ok().and_then(|number| self.queues.get(number)) else {
+            return Ok(());
+        };
+        let now = Now::read();
+        for _ in 0..FRAMES_PER_TURN {
+            match read(queue, &mut *buffer) {
+                Ok(count) => {
+                    self.engine.handle_upcall(&mut buffer[..count], now);
+                }
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
             }
-            Err(_) => return Some(io::Error::last_os_error()),
         }
+        Ok(())
     }
-    None
 }

@@ -1,10 +1,12 @@
 //! The attached program between real interfaces: what a test run can't show, such as where a redirected frame comes out.
 
 use bytemuck::Zeroable;
-use gp_abi::{ACTION_DELIVER, FlowKey, FlowValue};
+use gp_abi::{ACTION_DELIVER, FlowKey, FlowValue, UPCALL_MAGIC, UpcallHeader};
 use gp_agreement::root_or_skip;
 use gp_compile::{Cause, Upcall, key_of};
-use gp_linux::{GuestAddress, GuestConfig, Links, NetNs, PacketSender, Tap, VethSpec, configure_guest};
+use gp_linux::{
+    GuestAddress, GuestConfig, Links, NetNs, PacketSender, TAP_QUEUE_PACKETS, Tap, VethSpec, configure_guest,
+};
 use gp_maps::{Capacity, Fastpath, UpcallBudget};
 use gp_model::Mac;
 use gp_wire::build::{self, Ends};
@@ -12,6 +14,7 @@ use gp_wire::{Packet, TcpFlags};
 use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -40,7 +43,7 @@ impl Host {
         let netns = NetNs::new_unpinned().unwrap();
         let capacity = Capacity { flows: 100, connections: 1, enis: 10, allowances: 5, pairs: 1 };
         let mut fastpath = Fastpath::load(None, capacity).unwrap();
-        let tap = Tap::ensure(&netns, "gp-upcall", 65_000).unwrap();
+        let tap = Tap::ensure(&netns, "gp-upcall", 65_000, 1).unwrap();
         fastpath.settings().set_upcall_ifindex(tap.ifindex).unwrap();
         let guests = [1, 2].map(|number| plug_in(&netns, &mut fastpath, number));
         Self { netns, fastpath, tap, guests }
@@ -48,7 +51,7 @@ impl Host {
 
     /// The next upcall that is not the guests' own neighbour discovery.
     fn next_upcall(&self) -> (Upcall, Vec<u8>) {
-        let mut file = File::from(self.tap.fd.try_clone().unwrap());
+        let mut file = File::from(self.tap.queues[0].try_clone().unwrap());
         let mut buffer = vec![0; 70_000];
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -140,6 +143,34 @@ fn a_miss_comes_out_of_the_tap_as_the_guest_sent_it() {
         assert_eq!(upcall, Upcall { port: host.guests[0].ifindex, cause: Cause::Miss });
         assert_eq!(received, frame);
     }
+}
+
+#[test]
+fn upcalls_of_one_port_take_no_room_from_those_of_others() {
+    if !root_or_skip() {
+        return;
+    }
+    let netns = NetNs::new_unpinned().unwrap();
+    let capacity = Capacity { flows: 1, connections: 1, enis: 1, allowances: 1, pairs: 1 };
+    let fastpath = Fastpath::load(None, capacity).unwrap();
+    let tap = Tap::ensure(&netns, "gp-upcall", 65_000, 4).unwrap();
+    tap.steer(fastpath.queue_program_fd()).unwrap();
+    let sender = PacketSender::open(&netns).unwrap();
+    let upcall = |port| {
+        let header = UpcallHeader { magic: UPCALL_MAGIC, port, ..Zeroable::zeroed() };
+        [bytemuck::bytes_of(&header), &[0; 60]].concat()
+    };
+    for _ in 0..TAP_QUEUE_PACKETS + 10 {
+        // The last ones find no room.
+        let _ = sender.send(tap.ifindex, &upcall(7));
+    }
+    sender.send(tap.ifindex, &upcall(9)).unwrap();
+    let waiting = |queue: &OwnedFd| {
+        let (mut file, mut buffer) = (File::from(queue.try_clone().unwrap()), [0; 200]);
+        std::iter::from_fn(|| file.read(&mut buffer).ok()).count()
+    };
+    let waiting: Vec<usize> = tap.queues.iter().map(waiting).collect();
+    assert_eq!(waiting, [0, 1, 0, TAP_QUEUE_PACKETS as usize]);
 }
 
 #[test]
