@@ -9,20 +9,27 @@
 //! two changes make the same one; so the world that has it last is known by it.
 
 use crate::record::RecordKey;
+use std::fmt;
 use std::sync::Arc;
 
 /// Links of a chain. Between one and two chains' worth of changes are known.
 const LENGTH: usize = 256;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Journal {
     newest: Chain,
     older: Chain,
 }
 
+/// How a world has come to be is no part of what it is: two that are alike look alike.
+impl fmt::Debug for Journal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Journal")
+    }
+}
+
 type Chain = Option<Arc<Link>>;
 
-#[derive(Debug)]
 struct Link {
     key: RecordKey,
     /// Links from here to the chain's end.
