@@ -32,8 +32,9 @@ const ASKED_MAX: usize = 1 << 16;
 const SOURCE_PORTS_MIN: u16 = 1024;
 
 /// Connections that may begin at a port, or to it, before the slow path has heard of one: as many as come in between
-/// two looks at the ring, and some more. The ring holds those of four ports; what finds it full comes up.
-const GRANTS_OF_PORT: u64 = 8192;
+/// two looks at the ring, and some more. Not many more, since they count as if they had begun: some 500 ports at a time
+/// can have them all. The ring holds those of 16 ports; what finds it full comes up.
+const GRANTS_OF_PORT: u64 = 2048;
 
 /// A pair that was not used for so long goes.
 pub(crate) const PAIR_IDLE_SECS: u64 = 600;
@@ -76,6 +77,8 @@ pub(crate) struct PairTable {
     by_port: HashMap<u32, BTreeSet<u64>>,
     last_number: u64,
     cells: HashMap<u32, Cell>,
+    /// Of all cells together.
+    granted: u64,
     free_cells: Vec<u32>,
     last_cell: u32,
 }
@@ -89,11 +92,26 @@ impl PairTable {
         self.by_number.is_empty()
     }
 
+    /// So many connections may further begin at the port.
+    fn grant(&mut self, port: u32, more: u64) {
+        if let Some(cell) = self.cells.get_mut(&port) {
+            cell.granted += more;
+            self.granted += more;
+        }
+    }
+
+    /// So many that were granted to the port have begun, or never will.
+    fn settle(&mut self, port: u32, count: u64) {
+        if let Some(cell) = self.cells.get_mut(&port) {
+            let settled = count.min(cell.granted);
+            cell.granted -= settled;
+            self.granted -= settled;
+        }
+    }
+
     /// One connection that was granted to the port has been heard of.
     pub fn heard(&mut self, port: u32) {
-        if let Some(cell) = self.cells.get_mut(&port) {
-            cell.granted = cell.granted.saturating_sub(1);
-        }
+        self.settle(port, 1);
     }
 
     /// Has one of the same come up before? If not, the next one finds so.
@@ -287,9 +305,7 @@ impl<K: Kernel> Work<'_, K> {
         }
         let more = self.grantable(port).min(GRANTS_OF_PORT - granted);
         if more > 0 {
-            if let Some(cell) = self.state.pairs.cells.get_mut(&port) {
-                cell.granted += more;
-            }
+            self.state.pairs.grant(port, more);
             self.kernel.add_grants(index, more);
         }
     }
@@ -297,10 +313,9 @@ impl<K: Kernel> Work<'_, K> {
     fn grantable(&self, port: u32) -> u64 {
         let Some(eni) = self.state.ports.at(port).and_then(|side| side.ingress.eni()) else { return 0 };
         let flows = FLOWS_OF_PORT_MAX.saturating_sub(self.state.flows.len_of(port)) as u64;
-        let granted: u64 = self.state.pairs.cells.values().map(|cell| cell.granted).sum();
         let host = u64::from(gp_maps::Capacity::default().connections)
             .saturating_sub(self.state.connections.len() as u64)
-            .saturating_sub(granted);
+            .saturating_sub(self.state.pairs.granted);
         self.unpromised(eni).min(flows.saturating_sub(self.state.pairs.granted(port))).min(host)
     }
 
@@ -316,15 +331,14 @@ impl<K: Kernel> Work<'_, K> {
         for port in self.ports_with(eni) {
             let Some(index) = self.state.pairs.cells.get(&port).map(|cell| cell.index) else { continue };
             let left = self.kernel.take_back_grants(index);
-            if let Some(cell) = self.state.pairs.cells.get_mut(&port) {
-                cell.granted = cell.granted.saturating_sub(left);
-            }
+            self.state.pairs.settle(port, left);
         }
         self.hear_opened();
     }
 
     /// A port that goes gives its cell back. Its pairs have gone before.
     pub fn give_back_cell(&mut self, port: u32) {
+        self.state.pairs.settle(port, u64::MAX);
         let Some(cell) = self.state.pairs.cells.remove(&port) else { return };
         self.kernel.take_back_grants(cell.index);
         self.state.pairs.free_cells.push(cell.index);
