@@ -1,7 +1,7 @@
 /* What a BPF program needs to talk to the kernel: the helpers that are used here, and how maps are declared.
  *
  * Written for this program, so that building needs linux-libc-dev and clang but not libbpf. The numbers are the
- * kernel's own (enum bpf_func_id of <linux/bpf.h>); the oldest kernel that has all of them is 5.11.
+ * kernel's own (enum bpf_func_id of <linux/bpf.h>); the oldest kernel that has all of them is 5.17.
  */
 #pragma once
 
@@ -48,6 +48,8 @@ static long (*bpf_l3_csum_replace)(struct __sk_buff *skb, __u32 offset, __u64 fr
 				   __u64 flags) = (void *)BPF_FUNC_l3_csum_replace;
 static long (*bpf_l4_csum_replace)(struct __sk_buff *skb, __u32 offset, __u64 from, __u64 to,
 				   __u64 flags) = (void *)BPF_FUNC_l4_csum_replace;
+static long (*bpf_loop)(__u32 most, long (*step)(__u32 number, void *data), void *data,
+			__u64 flags) = (void *)BPF_FUNC_loop;
 static long (*bpf_redirect)(__u32 ifindex, __u64 flags) = (void *)BPF_FUNC_redirect;
 static long (*bpf_redirect_peer)(__u32 ifindex, __u64 flags) = (void *)BPF_FUNC_redirect_peer;
 

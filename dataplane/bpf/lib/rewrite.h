@@ -111,31 +111,62 @@ static __always_inline int gp_write_mss(struct __sk_buff *skb, const struct gp_p
 	return bpf_skb_store_bytes(skb, at + 2, &new, sizeof(new), 0);
 }
 
-/* Lowers the segment size that a SYN announces to what fits the flow's MTU. */
+/* A walk over a SYN's options. */
+struct gp_mss_search {
+	struct __sk_buff *skb;
+	/* Of the next option. */
+	__u32 at;
+	__u32 end;
+	__u16 announced;
+	__u8 is_found;
+	__u8 has_failed;
+};
+
+/* Looks at one option; 1 ends the walk. */
+static long gp_next_option(__u32 number, void *data)
+{
+	struct gp_mss_search *search = data;
+	__u8 option[GP_TCP_OPTION_MSS_BYTES];
+
+	if (search->at + sizeof(option) > search->end)
+		return 1;
+	if (bpf_skb_load_bytes(search->skb, search->at, option, sizeof(option))) {
+		search->has_failed = 1;
+		return 1;
+	}
+	if (option[0] == GP_TCP_OPTION_FILLING) {
+		search->at++;
+		return 0;
+	}
+	if (option[0] == GP_TCP_OPTION_END || option[1] < 2)
+		return 1;
+	if (option[0] == GP_TCP_OPTION_MSS && option[1] == sizeof(option)) {
+		search->announced = (__u16)option[2] << 8 | option[3];
+		search->is_found = 1;
+		return 1;
+	}
+	search->at += option[1];
+	return 0;
+}
+
+/* Lowers the segment size that a SYN announces to what fits the flow's MTU.
+ *
+ * The walk is a call of a helper and no loop of ours: the verifier would follow a loop along each way through 40 options,
+ * two seconds at every start.
+ */
 static __noinline int gp_lower_mss(struct __sk_buff *skb, const struct gp_flow_value *flow,
 				   const struct gp_packet *packet)
 {
-	__u32 at = packet->transport + GP_TCP_OPTIONS;
 	__u16 limit = flow->mtu - GP_TCP_FRAME_HEADERS;
-	__u8 option[GP_TCP_OPTION_MSS_BYTES];
-	__u16 announced;
+	struct gp_mss_search search = { .skb = skb,
+					.at = packet->transport + GP_TCP_OPTIONS,
+					.end = packet->headers };
 
-	for (int i = 0; i < GP_TCP_OPTIONS_MAX && at + sizeof(option) <= packet->headers; i++) {
-		if (bpf_skb_load_bytes(skb, at, option, sizeof(option)))
-			return -1;
-		if (option[0] == GP_TCP_OPTION_FILLING) {
-			at++;
-			continue;
-		}
-		if (option[0] == GP_TCP_OPTION_END || option[1] < 2)
-			return 0;
-		if (option[0] == GP_TCP_OPTION_MSS && option[1] == sizeof(option)) {
-			announced = (__u16)option[2] << 8 | option[3];
-			return announced > limit ? gp_write_mss(skb, packet, at, announced, limit) : 0;
-		}
-		at += option[1];
-	}
-	return 0;
+	if (bpf_loop(GP_TCP_OPTIONS_MAX, gp_next_option, &search, 0) < 0 || search.has_failed)
+		return -1;
+	if (!search.is_found || search.announced <= limit)
+		return 0;
+	return gp_write_mss(skb, packet, search.at, search.announced, limit);
 }
 
 /* Out of line: flows that nothing translates are to stay as cheap as they are. */

@@ -89,8 +89,20 @@ impl Kernel {
     /// # Panics
     /// If the kernel refuses.
     pub fn instructions(&self) -> u32 {
+        self.size().bytes / 8
+    }
+
+    /// Instructions that the verifier looked at when it was loaded, each as often as it did.
+    ///
+    /// # Panics
+    /// If the kernel refuses.
+    pub fn verified_instructions(&self) -> u32 {
+        self.size().verified
+    }
+
+    fn size(&self) -> sys::ProgramSize {
         use std::os::fd::AsFd;
-        sys::program_bytes(self.program.as_fd()).expect("a program tells its length") / 8
+        sys::program_size(self.program.as_fd()).expect("a program tells its size")
     }
 
     /// # Panics

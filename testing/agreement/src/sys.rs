@@ -46,15 +46,18 @@ struct InfoAttr {
     info: u64,
 }
 
-/// `struct bpf_prog_info` of `<linux/bpf.h>`, as far as it tells lengths; the kernel fills as much as it is given.
+/// `struct bpf_prog_info` of `<linux/bpf.h>`, as far as it tells counts; the kernel fills as much as it is given.
 #[repr(C)]
-#[derive(Default)]
 struct ProgramInfo {
     kind: u32,
     id: u32,
     tag: [u8; 8],
     jited_bytes: u32,
     translated_bytes: u32,
+    /// Lists that the kernel would fill if it were told where, and what else is not of interest here.
+    others: [u64; 24],
+    verified_instructions: u32,
+    padding: u32,
 }
 
 pub(crate) fn is_root() -> bool {
@@ -77,17 +80,25 @@ unsafe fn bpf<T>(command: u32, attr: &mut T) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Bytes of a loaded program in the kernel's instruction set, eight to an instruction.
-pub(crate) fn program_bytes(program: BorrowedFd<'_>) -> io::Result<u32> {
-    let mut info = ProgramInfo::default();
+/// How long a loaded program is, and how much work it was to verify.
+pub(crate) struct ProgramSize {
+    /// In the kernel's instruction set, eight bytes to an instruction.
+    pub bytes: u32,
+    /// Instructions that the verifier has looked at, each as often as it did.
+    pub verified: u32,
+}
+
+pub(crate) fn program_size(program: BorrowedFd<'_>) -> io::Result<ProgramSize> {
+    // SAFETY: all of it is plain numbers.
+    let mut info: ProgramInfo = unsafe { std::mem::zeroed() };
     let mut attr = InfoAttr {
         fd: program.as_raw_fd() as u32,
         info_bytes: size_of::<ProgramInfo>() as u32,
         info: (&raw mut info) as u64,
     };
-    // SAFETY: the info is live and as long as told.
+    // SAFETY: the info is live and as long as told; its lists have no room, so the kernel fills none.
     unsafe { bpf(OBJ_GET_INFO_BY_FD, &mut attr)? };
-    Ok(info.translated_bytes)
+    Ok(ProgramSize { bytes: info.translated_bytes, verified: info.verified_instructions })
 }
 
 /// Writes an entry whatever it says.
