@@ -17,13 +17,23 @@ VERDICTS = MET, MISSED, NOT_MEASURED = "met", "MISSED", "not measured"
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A number of a result: which (subject, metric) pairs it is made of, and how. None where one was not measured."""
+
+    pairs: tuple
+    make: Callable[[dict], Optional[float]]
+
+    def __call__(self, result):
+        return self.make(result)
+
+
+@dataclass(frozen=True)
 class Gate:
     suite: str
     area: str
     # What is compared, for people.
     what: str
-    # Of a result: the measured value; None where it was not measured.
-    value: Callable[[dict], Optional[float]]
+    value: Measured
     at_least: Optional[float] = None
     at_most: Optional[float] = None
     slack: float = 0.0
@@ -39,12 +49,12 @@ class Gate:
 
 def ratio(left, right):
     """The median of the ratios of two (subject, metric) paired within rounds."""
-    return lambda result: results.median(results.paired(result, left, right))
+    return Measured((left, right), lambda result: results.median(results.paired(result, left, right)))
 
 
 def value(subject, metric):
     """The median itself."""
-    return lambda result: results.median(results.series(result, subject, metric))
+    return Measured(((subject, metric),), lambda result: results.median(results.series(result, subject, metric)))
 
 
 def beyond(subject, metric, base):
@@ -54,7 +64,7 @@ def beyond(subject, metric, base):
         pairs = zip(results.series(result, subject, metric), results.series(result, base, metric))
         return results.median([one - other for one, other in pairs if one is not None and other is not None])
 
-    return difference
+    return Measured(((subject, metric), (base, metric)), difference)
 
 
 def worst(subject, metric):
@@ -64,7 +74,7 @@ def worst(subject, metric):
         values = [one for one in results.series(result, subject, metric) if one is not None]
         return max(values) if values else None
 
-    return largest
+    return Measured(((subject, metric),), largest)
 
 
 def beside(area, what, subject, metric, other, **limits):
@@ -155,6 +165,14 @@ GATES += [
     of_api("server's memory, MiB", "rss", 100_000, at_most=600),
     of_api("start with what is stored, s", "start", 100_000, at_most=2),
 ]
+
+
+def needed(suite):
+    """What the gates of a suite need: {subject: set of metrics}. Quick runs measure little more."""
+    wanted = {}
+    for subject, metric in (pair for gate in GATES if gate.suite == suite for pair in gate.value.pairs):
+        wanted.setdefault(subject, set()).add(metric)
+    return wanted
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ RULES = 10
 MTU = 1500
 OUTSIDE = "198.51.100.1"
 SLOW_PATH_THREAD = "gp-upcalls"
+# Any `ip rule` in a guest costs its own stack a look into the routing tables for each packet received: the guest's cost, not
+# the path's, and what we are compared with has no rules. So guests go without, and routes say which ENI leads where.
+NO_POLICY_ROUTING = {"ResourceType": "instance", "Tags": [{"Key": "groundplane:policy-routing", "Value": "off"}]}
 
 
 class Host:
@@ -70,8 +73,9 @@ class Host:
             {"DeviceIndex": index, "SubnetId": subnet, "Groups": [self.group]} for index in range(enis)
         ]
         answer = self.ec2.run_instances(
-            ImageId=self.account.image(), InstanceType=INSTANCE_TYPE, MinCount=1, MaxCount=1, NetworkInterfaces=interfaces
-        )
+            ImageId=self.account.image(), InstanceType=INSTANCE_TYPE, MinCount=1, MaxCount=1, NetworkInterfaces=interfaces,
+            TagSpecifications=[NO_POLICY_ROUTING],
+        )  # fmt: skip
         instance = answer["Instances"][0]["InstanceId"]
         self.account.wait(instance, "running")
         guest = Guest(name, self.first_process(instance))
@@ -137,35 +141,35 @@ class Guest(Netns):
         links = json.loads(run("ip", "-n", self.name, "-j", "link"))
         return sorted(link["ifname"] for link in links if link["ifname"].startswith("eth"))
 
-    def offload_all(self, is_on):
-        for link in self.links():
-            self.offload(is_on, link)
+    def lanes(self, destinations, gateway=None):
+        """A lane from each of our ENIs to the destination at its place, and the guest's way there by that ENI. Where several
+        lanes have one destination, the first ENI is the guest's way."""
+        lanes = []
+        for link, source, destination in reversed(list(zip(self.links(), self.addresses, destinations))):
+            via = f"via {gateway} onlink " if gateway else ""
+            self.ip(f"route replace {destination}/32 {via}dev {link} src {source}")
+            lanes.insert(0, f"{link},{source},{destination},{self.next_hop(link, destination, gateway or destination)}")
+        return lanes
 
-    def lanes(self, destinations):
-        """A lane from each of our addresses to the destination at its place."""
-        return [
-            f"{link},{source},{destination},{self.next_hop(link, source, destination)}"
-            for link, source, destination in zip(self.links(), self.addresses, destinations)
-        ]
-
-    def next_hop(self, link, source, destination):
+    def next_hop(self, link, destination, neighbour):
         """The MAC address that frames go to. One packet makes the guest ask for it."""
-        subprocess.run(
-            ["ip", "netns", "exec", self.name, "ping", "-c1", "-W1", "-I", source, destination], capture_output=True
-        )
-        way = json.loads(run("ip", "-n", self.name, "-j", "route", "get", destination, "from", source))[0]
-        shown = json.loads(run("ip", "-n", self.name, "-j", "neigh", "show", way.get("gateway", destination), "dev", link))
+        subprocess.run(["ip", "netns", "exec", self.name, "ping", "-c1", "-W1", destination], capture_output=True)
+        shown = json.loads(run("ip", "-n", self.name, "-j", "neigh", "show", neighbour, "dev", link))
         return shown[0]["lladdr"]
+
+    def router(self):
+        """Where the first ENI's subnet has its router."""
+        return json.loads(run("ip", "-n", self.name, "-j", "route", "show", "default"))[0]["gateway"]
 
 
 class GroundplanePath:
     """As the paths of linux.py, over a [`Host`] that several paths share."""
 
-    has_state = True
-    neighbour = None
+    has_state, has_neighbour = True, False
 
     def offload(self, is_on):
-        self.client.offload_all(is_on)
+        # TCP goes by the first ENI.
+        self.client.offload(is_on)
 
     def state_bytes(self):
         return self.host.memory_bytes()
@@ -189,10 +193,11 @@ class SameHost(GroundplanePath):
             self.guests.append(self.neighbour)
         self.to = self.server.addresses[0]
         self.lanes = self.client.lanes(self.server.addresses)
+        self.server.lanes(self.client.addresses)
 
     def offload(self, is_on):
-        for guest in (self.client, self.server):
-            guest.offload_all(is_on)
+        super().offload(is_on)
+        self.server.offload(is_on)
 
 
 class Translated(GroundplanePath):
@@ -206,7 +211,7 @@ class Translated(GroundplanePath):
         self.client, self.server = host.instance(f"{self.name}-c", host.private), None
         self.guests = [self.client]
         self.to = OUTSIDE
-        self.lanes = self.client.lanes([OUTSIDE] * ENIS)
+        self.lanes = self.client.lanes([OUTSIDE] * ENIS, self.client.router())
         links = json.loads(run("ip", "-j", "route", "get", "198.51.100.2"))
         self.outer = links[0]["dev"]
 

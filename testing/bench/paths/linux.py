@@ -18,8 +18,8 @@ class LinuxPath:
 
     # Whether the path keeps something for each flow.
     has_state = False
-    # Another client, to see what this one's doing costs it.
-    neighbour = None
+    # Whether there is another client, to see what this one's doing costs it.
+    has_neighbour = False
     to = SERVER
     next_hop = SERVER_MAC
 

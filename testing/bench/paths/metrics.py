@@ -40,10 +40,46 @@ METRICS = {
 # So many connections can be tracked by every path for as long as a path's next turn is away.
 NEW_FLOWS = 40_000
 MANY_FLOWS = 100_000
-FIRST_PACKETS = 300
-# Twice what one ENI may ask for.
+# Enough that ten are beyond p99.
+FIRST_PACKETS = 1000
+FIRST_PAUSE_MICROSECONDS = 300
+# Twice what one ENI may ask for, for longer than the first packets beside it take.
 FLOOD_RATE = 20_000
+FLOOD_FLOWS = 30_000
 FLOOD_HEAD_START_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is measured at a time, of one path after the other: a function of [`Meter`] by name."""
+
+    name: str
+    metrics: tuple
+
+    @property
+    def title(self):
+        return METRICS[self.metrics[0]][0]
+
+
+# Of a round. Connections first: what is established after them stays in the tables for a while, and tables have an end.
+JOBS = (
+    Job("tcp_1", ("tcp_1", "cpu_1")),
+    Job("tcp_4", ("tcp_4",)),
+    Job("tcp_1_nogso", ("tcp_1_nogso", "cpu_1_nogso")),
+    Job("tcp_4_nogso", ("tcp_4_nogso",)),
+    Job("rr", ("rr_p50", "rr_p99")),
+    Job("rr_cross", ("rr_cross_p50", "rr_cross_p99")),
+    Job("connect_1", ("connect_1",)),
+    Job("connect_4", ("connect_4",)),
+    Job("first", ("first_p50", "first_p99", "first_added_p50", "first_added_p99")),
+    Job("pps_1", ("pps_1",)),
+    Job("pps_1k", ("pps_1k",)),
+    Job("pps_100k", ("pps_100k",)),
+    Job("new_and_overload", ("new_flows", "new_lost", "overload_new", "overload_lost")),
+    Job("neighbour", ("neighbour_p50", "neighbour_p99")),
+)
+# Of a run: later rounds meet flows that are there already.
+MEMORY = Job("memory", ("flow_bytes", "flow_process_bytes"))
 
 
 @dataclass
@@ -83,42 +119,60 @@ class Meter:
         self.first_flow += -(-self.new_flows // 10_000) * 10_000
         return first
 
-    def bulk(self, path):
-        answer = {}
-        for is_on, suffix in ((True, ""), (False, "_nogso")):
-            path.offload(is_on)
-            try:
-                for streams in (1, 4):
-                    got = self.run(path, "bulk", "--streams", streams, "--port", self.fresh_ports(1))
-                    answer[f"tcp_{streams}{suffix}"] = got["gigabits_per_second"]
-                    if streams == 1:
-                        answer[f"cpu_1{suffix}"] = got["cpu_ms_per_gigabit"]
-            finally:
-                path.offload(True)
-        return answer
+    def bulk(self, path, streams):
+        return self.run(path, "bulk", "--streams", streams, "--port", self.fresh_ports(1))
 
-    def requests(self, path):
-        answer = {}
-        for cpus, name in (((0, 0), "rr"), ((0, 1), "rr_cross")):
-            got = self.run(path, "request", "--port", self.fresh_ports(1), cpus=cpus)["spread"]
-            answer |= {f"{name}_p50": got["p50_us"], f"{name}_p99": got["p99_us"]}
-        return answer
+    def bulk_nogso(self, path, streams):
+        path.offload(False)
+        try:
+            return self.bulk(path, streams)
+        finally:
+            path.offload(True)
 
-    def connects(self, path):
-        one = self.run(path, "connect", "--threads", 1, "--port", self.fresh_ports(1), cpus=(0, 0))
-        four = self.run(path, "connect", "--threads", 4, "--port", self.fresh_ports(4))
-        return {"connect_1": one["connections_per_second"], "connect_4": four["connections_per_second"]}
+    def tcp_1(self, path):
+        got = self.bulk(path, 1)
+        return {"tcp_1": got["gigabits_per_second"], "cpu_1": got["cpu_ms_per_gigabit"]}
+
+    def tcp_4(self, path):
+        return {"tcp_4": self.bulk(path, 4)["gigabits_per_second"]}
+
+    def tcp_1_nogso(self, path):
+        got = self.bulk_nogso(path, 1)
+        return {"tcp_1_nogso": got["gigabits_per_second"], "cpu_1_nogso": got["cpu_ms_per_gigabit"]}
+
+    def tcp_4_nogso(self, path):
+        return {"tcp_4_nogso": self.bulk_nogso(path, 4)["gigabits_per_second"]}
+
+    def requests(self, path, cpus):
+        got = self.run(path, "request", "--port", self.fresh_ports(1), cpus=cpus)["spread"]
+        return got["p50_us"], got["p99_us"]
+
+    def rr(self, path):
+        return dict(zip(("rr_p50", "rr_p99"), self.requests(path, (0, 0))))
+
+    def rr_cross(self, path):
+        return dict(zip(("rr_cross_p50", "rr_cross_p99"), self.requests(path, (0, 1))))
+
+    def connect_1(self, path):
+        got = self.run(path, "connect", "--threads", 1, "--port", self.fresh_ports(1), cpus=(0, 0))
+        return {"connect_1": got["connections_per_second"]}
+
+    def connect_4(self, path):
+        got = self.run(path, "connect", "--threads", 4, "--port", self.fresh_ports(4))
+        return {"connect_4": got["connections_per_second"]}
 
     def packets(self, path, flows):
         lanes = self.lanes(path)
         return self.run(path, "established", "--flows", flows, *lanes, cpus=(0, 1))["packets_per_second"]
 
-    def established(self, path):
-        return {
-            "pps_1": self.packets(path, 1),
-            "pps_1k": self.packets(path, 1000),
-            "pps_100k": self.packets(path, self.many_flows),
-        }
+    def pps_1(self, path):
+        return {"pps_1": self.packets(path, 1)}
+
+    def pps_1k(self, path):
+        return {"pps_1k": self.packets(path, 1000)}
+
+    def pps_100k(self, path):
+        return {"pps_100k": self.packets(path, self.many_flows)}
 
     def new(self, path, rate=None):
         rate = ["--rate", rate] if rate else []
@@ -138,31 +192,31 @@ class Meter:
             "overload_lost": over["established_lost"],
         }
 
+    def first_packets(self, path, **options):
+        options_of_first = ("--count", FIRST_PACKETS, "--pause-microseconds", FIRST_PAUSE_MICROSECONDS)
+        return self.run(path, "first", *options_of_first, "--port", self.fresh_ports(1), **options)
+
     def first(self, path):
-        got = self.run(path, "first", "--count", FIRST_PACKETS, "--port", self.fresh_ports(1), cpus=(0, 1))
+        got = self.first_packets(path, cpus=(0, 1))
         if not got["added"]:
             return {}
         answer = {"first_p50": got["first"]["p50_us"], "first_p99": got["first"]["p99_us"]}
         return answer | {"first_added_p50": got["added"]["p50_us"], "first_added_p99": got["added"]["p99_us"]}
 
     def neighbour(self, path):
-        """First packets of one client while another one asks for more new flows than it may. Of paths that have two."""
-        if not path.neighbour:
-            return {}
-        options = ["--first-flow", self.fresh_flows(), "--count", FLOOD_RATE, "--rate", FLOOD_RATE, *self.lanes(path)[:2]]
+        """First packets of one client while another one asks for more new flows than it may."""
+        options = ["--first-flow", self.fresh_flows(), "--count", FLOOD_FLOWS, "--rate", FLOOD_RATE, *self.lanes(path)[:2]]
         flood = subprocess.Popen(self.command(path, "new", *options), stdout=subprocess.DEVNULL)
         try:
             time.sleep(FLOOD_HEAD_START_SECONDS)
             beside = SimpleNamespace(name=path.name, to=path.to, client=path.neighbour, server=path.server)
-            got = self.run(beside, "first", "--count", FIRST_PACKETS, "--port", self.fresh_ports(1))["first"]
+            got = self.first_packets(beside)["first"]
         finally:
             flood.wait(timeout=60)
         return {"neighbour_p50": got["p50_us"], "neighbour_p99": got["p99_us"]} if got else {}
 
     def memory(self, path):
-        """Kernel and process memory that the first many flows take; later rounds meet flows that are there already."""
-        if not path.has_state:
-            return {}
+        """Kernel and process memory that the first many flows take."""
         self.packets(path, 1)
         kernel, process = kernel_bytes(), path.state_bytes()
         self.packets(path, self.many_flows)
@@ -172,21 +226,13 @@ class Meter:
     def lanes(self, path):
         return [word for lane in path.lanes for word in ("--lane", lane)]
 
-    # Connections first: what is established after them stays in the tables for a while, and tables have an end.
-    JOBS = ("bulk", "requests", "connects", "first", "established", "new_and_overload", "neighbour")
-
-    def few_packets(self, path):
-        return {"pps_1": self.packets(path, 1)}
-
-    def measure(self, path, jobs, say):
-        """One turn of a path. A job that fails costs its own figures and no others: the table shows what is missing."""
-        answer = {}
-        for job in jobs:
-            try:
-                answer |= getattr(self, job)(path)
-            except (RuntimeError, subprocess.TimeoutExpired) as error:
-                say(f"{path.name}, {job}: {error}")
-        return answer
+    def measure(self, path, job, say):
+        """One job of a path. One that fails costs its own figures and no others: the table shows what is missing."""
+        try:
+            return getattr(self, job.name)(path)
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            say(f"{path.name}, {job.name}: {error}")
+            return {}
 
 
 def kernel_bytes():

@@ -4,13 +4,14 @@ import time
 
 import results
 
-from . import growth, groundplane, linux
-from .metrics import METRICS, Meter
+from . import growth, groundplane, linux, plan
+from .metrics import MEMORY, METRICS, Meter
 
-NAME = "paths"
+NAME = plan.NAME
 BASE = "raw"
-ROUNDS, QUICK_ROUNDS = 5, 3
-SECONDS, QUICK_SECONDS = 1.0, 0.3
+# Many short rounds rather than few long ones: what is compared lies seconds apart, and a median of many is steady.
+ROUNDS, QUICK_ROUNDS = 9, 7
+SECONDS, QUICK_SECONDS = 0.5, 0.3
 RULES, QUICK_RULES = 10_000, 2_000
 ENIS, QUICK_ENIS = 1_000, 100
 
@@ -87,19 +88,14 @@ def run(options):
     began = time.monotonic()
     with Stage(options, meter.realtime) as stage:
         paths = {path.name: path for path in [*stage.paths, *stage.growth]}
-        memory = {path.name: meter.memory(path) for path in stage.paths}
-        memory |= {path.name: path.memory for path in stage.growth if hasattr(path, "memory")}
-        grown = {path.name for path in stage.growth}
+        memory = weigh(meter, paths, options)
+        jobs = plan.of_round(paths, quick)
         done = []
-        for number, order in enumerate(results.orders(list(paths), rounds), start=1):
-            samples = {}
-            for name in order:
-                options.say(f"round {number} of {rounds}: {paths[name].title}")
-                jobs = ("few_packets", "first", "new_and_overload") if name in grown else meter.JOBS
-                samples[name] = meter.measure(paths[name], jobs, options.say)
-            if number == 1:
-                samples = {name: {**row, **memory.get(name, {})} for name, row in samples.items()}
-            done.append({"order": order, "samples": samples})
+        for number in range(rounds):
+            options.say(f"round {number + 1} of {rounds}")
+            done.append(take_round(meter, paths, jobs, number, options.say))
+        for name, row in memory.items():
+            done[0]["samples"][name] |= row
         drops = {f"drops of {path.name}": path.host.drops() for path in paths.values() if hasattr(path, "host")}
     titles = {**METRICS, **GROWTH_METRICS}
     result = {
@@ -116,11 +112,32 @@ def run(options):
     return result
 
 
+def weigh(meter, paths, options):
+    """Memory of flows and of ENIs, by path."""
+    options.say("memory of flows")
+    weighed = plan.taking_part(paths, MEMORY, options.quick)
+    memory = {name: meter.measure(paths[name], MEMORY, options.say) for name in weighed}
+    return memory | {path.name: path.memory for path in paths.values() if hasattr(path, "memory")}
+
+
+def take_round(meter, paths, jobs, number, say):
+    """Job by job, all paths that take part one right after the other, each first in turn."""
+    samples, orders = {name: {} for name in paths}, {}
+    for job, names in jobs:
+        orders[job.name] = results.orders(names, number + 1)[number]
+        say(f"    {job.title}: {len(names)} path{'s' if len(names) > 1 else ''}")
+        for name in orders[job.name]:
+            samples[name] |= meter.measure(paths[name], job, say)
+    return {"orders": orders, "samples": samples}
+
+
 def notes(meter, quick, drops):
     said = [
         "Both ends of every path are namespaces of this machine: figures are the cost of the whole path, both TCP stacks included.",
         f"MTU {groundplane.MTU} everywhere. Groundplane's instances are {groundplane.INSTANCE_TYPE}, whose limits are in force; many flows go "
-        f"by {groundplane.ENIS} ENIs, since each has its budget of flows (10,000 new ones a second), one flow and all of TCP by one.",
+        f"by {groundplane.ENIS} ENIs, since each has its budget of flows (10,000 new ones a second), one flow and all of TCP by one. Their guests "
+        "have no policy routing (tag groundplane:policy-routing=off) but a route for each address of the other end: any `ip rule` costs the "
+        "guest's own stack a look into the routing tables for each packet, and the paths beside have none.",
         f"New flows: {meter.new_flows:,} in one flood, then at twice the delivered rate beside 10,000 packets/s of 100 established flows.",
     ]
     limited = {reason: count for of_host in drops.values() for reason, count in of_host.items() if reason.startswith("bandwidth")}
@@ -129,7 +146,7 @@ def notes(meter, quick, drops):
     if meter.realtime:
         said.append("What sends and receives, Groundplane's slow path included, runs under SCHED_RR.")
     if quick:
-        said.append(f"--quick: {QUICK_SECONDS} s a sample, {QUICK_ROUNDS} rounds: judge gates by the full run.")
+        said.append(f"--quick: {QUICK_SECONDS} s a sample, and little more than what gates need: judge them by the full run.")
     return said
 
 

@@ -1,0 +1,42 @@
+"""Which paths take part in which job. At length: all in all. Quick: in what gates need, and what makes the chart readable."""
+
+import gates
+
+from .metrics import JOBS, MEMORY
+
+NAME = "paths"
+# What grows is compared with the small world in what growing could cost.
+GROWN = ("rules", "enis")
+GROWN_JOBS = ("first", "pps_1", "new_and_overload")
+# What a quick run measures beside what gates need: the limit above us and what else there is, and the chart's base.
+QUICK_BESIDES = {
+    "raw": {"pps_100k", "new_flows"},
+    "redirect": {"tcp_1", "rr_p50", "pps_1"},
+    "bridge": {"tcp_1", "rr_p50"},
+    "masquerade": {"rr_p50"},
+    "vxlan": {"tcp_1", "rr_p50", "pps_1"},
+}
+
+
+def wanted(name, job, quick):
+    """Whether the path of this name takes part in a job, as far as it can."""
+    if quick:
+        metrics = gates.needed(NAME).get(name, set()) | QUICK_BESIDES.get(name, set())
+        return not metrics.isdisjoint(job.metrics)
+    return name not in GROWN or job.name in GROWN_JOBS
+
+
+def able(path, job):
+    """A path without state has nothing to weigh, one without a second client no neighbour."""
+    return {MEMORY.name: path.has_state, "neighbour": path.has_neighbour}.get(job.name, True)
+
+
+def taking_part(paths, job, quick):
+    """The names of those that take part. `paths`: by name."""
+    return [name for name, path in paths.items() if wanted(name, job, quick) and able(path, job)]
+
+
+def of_round(paths, quick):
+    """[(job, names of the paths that take part)]"""
+    parts = ((job, taking_part(paths, job, quick)) for job in JOBS)
+    return [(job, names) for job, names in parts if names]
