@@ -38,6 +38,18 @@ def available():
     return [suite for suite in SUITES if (HERE / suite / "suite.py").exists()]
 
 
+def chosen(options):
+    """The suites by name; with --only those that have some of these subjects."""
+    suites = {name: importlib.import_module(f"{name}.suite") for name in options.suite or available()}
+    if not options.only:
+        return suites
+    unknown = set(options.only).difference(*(suite.SUBJECTS for suite in suites.values()))
+    if unknown:
+        there = ", ".join(subject for suite in suites.values() for subject in suite.SUBJECTS)
+        raise SystemExit(f"nothing is called {', '.join(sorted(unknown))}; there are {there}")
+    return {name: suite for name, suite in suites.items() if not set(suite.SUBJECTS).isdisjoint(options.only)}
+
+
 def main():
     options = arguments()
     # What was started is ended also then.
@@ -46,8 +58,7 @@ def main():
     began = time.monotonic()
     options.say = lambda text: print(f"{time.monotonic() - began:7.1f} s  {text}", file=sys.stderr, flush=True)
     measured = {}
-    for name in options.suite or available():
-        suite = importlib.import_module(f"{name}.suite")
+    for name, suite in chosen(options).items():
         measured[name] = {**suite.run(options), "commit": results.commit(ROOT)}
         print(f"\n== {name} ==\n\n{suite.table(measured[name])}\n")
         print("\n".join(measured[name].get("notes", [])))

@@ -4,6 +4,7 @@ import os
 import sys
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,9 +12,11 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import gates  # noqa: E402
+import main  # noqa: E402
 import results  # noqa: E402
 import specification  # noqa: E402
-from paths import groundplane, growth, linux, metrics  # noqa: E402
+from control import suite as control  # noqa: E402
+from paths import groundplane, growth, linux, metrics, plan, suite  # noqa: E402
 from paths.suite import GROWTH_METRICS  # noqa: E402
 
 TRAFFIC = Path(os.environ.get("GROUNDPLANE", HERE.parents[1] / "target/debug/groundplane")).with_name("gp-bench-traffic")
@@ -61,6 +64,68 @@ def test_every_gate_of_the_paths_names_what_is_measured():
     assert judged and all(one.verdict != gates.NOT_MEASURED for one in judged)
 
 
+def planned(quick):
+    """What a run measures: {path: {metric: 1}}."""
+    paths = {path.name: path for path in PATHS}
+    measured = {name: {} for name in paths} | {"enis": dict.fromkeys(GROWTH_METRICS, 1.0)}
+    weighed = (metrics.MEMORY, plan.taking_part(paths, metrics.MEMORY, quick))
+    for job, names in [*plan.of_round(paths, quick), weighed]:
+        for name in names:
+            measured[name] |= dict.fromkeys(job.metrics, 1.0)
+    return measured
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_what_a_run_measures_is_all_that_its_gates_need(quick):
+    judged = gates.judge({"paths": result(planned(quick))})
+    assert [one.gate.what for one in judged if one.verdict == gates.NOT_MEASURED] == []
+
+
+def test_a_quick_run_leaves_out_what_no_gate_needs():
+    quick, whole = planned(True), planned(False)
+    assert set(whole["nft-10k"]) > set(quick["nft-10k"]) == {"connect_1"}
+    assert "tcp_4_nogso" in whole["groundplane"] and not any({"tcp_4_nogso", "pps_1k", "rr_cross_p50"} & set(row) for row in quick.values())
+    assert all(row.items() <= whole[name].items() for name, row in quick.items())
+
+
+def test_every_metric_is_measured_by_one_job():
+    measured = [metric for job in (*metrics.JOBS, metrics.MEMORY) for metric in job.metrics]
+    assert sorted(measured) == sorted(metrics.METRICS)
+
+
+def test_what_the_gates_of_the_api_need_is_among_its_servers():
+    needed = gates.needed("control")
+    assert needed and set(needed) <= set(control.SUBJECTS) and all(names <= set(control.METRICS) for names in needed.values())
+
+
+def test_only_the_suites_that_have_such_a_subject_run():
+    options = SimpleNamespace(suite=None, only=["raw", "groundplane"])
+    assert list(main.chosen(options)) == ["paths"]
+    options.only = ["moto-1000", "raw"]
+    assert list(main.chosen(options)) == ["paths", "control"]
+    options.only = ["row"]
+    with pytest.raises(SystemExit, match="nothing is called row; there are raw, "):
+        main.chosen(options)
+
+
+def test_a_round_goes_job_by_job_and_each_path_is_first_in_turn():
+    class Measured:
+        def __init__(self):
+            self.done = []
+
+        def measure(self, path, job, _say):
+            self.done.append((job.name, path))
+            return {job.metrics[0]: 1}
+
+    meter, jobs = Measured(), [(metrics.JOBS[0], ["a", "b"]), (metrics.JOBS[1], ["a", "c"])]
+    paths = {name: name for name in "abc"}
+    rounds = [suite.take_round(meter, paths, jobs, number, lambda _: None) for number in range(2)]
+    order = [("tcp_1", "a"), ("tcp_1", "b"), ("tcp_4", "a"), ("tcp_4", "c"), ("tcp_1", "b"), ("tcp_1", "a"), ("tcp_4", "c"), ("tcp_4", "a")]
+    assert meter.done == order
+    assert rounds[1]["orders"] == {"tcp_1": ["b", "a"], "tcp_4": ["c", "a"]}
+    assert rounds[1]["samples"] == {"a": {"tcp_1": 1, "tcp_4": 1}, "b": {"tcp_1": 1}, "c": {"tcp_4": 1}}
+
+
 def test_what_is_recorded_replaces_what_was(tmp_path):
     file = tmp_path / "SPECIFICATION.md"
     file.write_text(f"before\n{specification.BEGIN}\nold\n{specification.END}\nafter\n")
@@ -89,8 +154,11 @@ def test_traffic_is_measured_between_two_namespaces(shape):
     path = type("Mine", (shape,), {"name": "bt" + uuid.uuid4().hex[:6]})()
     try:
         meter = metrics.Meter(str(TRAFFIC), 0.1, many_flows=300, new_flows=200, realtime=0)
-        measured = meter.measure(path, ("bulk", "connects", "first", "established", "new_and_overload"), pytest.fail)
+        jobs = [job for job in metrics.JOBS if job.name != "neighbour"]
+        measured = {job: meter.measure(path, job, pytest.fail) for job in jobs}
         assert meter.run(path, "established", "--flows", 300, *meter.lanes(path))["flows"] == 300
     finally:
         path.close()
-    assert all(measured[name] > 0 for name in ("tcp_1", "tcp_4_nogso", "connect_1", "pps_1", "pps_100k", "new_flows"))
+    assert all(set(row) == set(job.metrics) for job, row in measured.items())
+    figures = {metric: value for row in measured.values() for metric, value in row.items()}
+    assert all(figures[name] > 0 for name in ("tcp_1", "tcp_4_nogso", "rr_p50", "connect_1", "pps_1", "pps_100k", "new_flows"))
