@@ -10,7 +10,7 @@ from pathlib import Path
 
 from conftest import REGION, Groundplane, free_port, permission
 
-from .place import Netns, client_settings, run
+from .place import Netns, client_settings, end_settings, run
 
 # Its limits are in force, as users have them, and out of reach: 200 Gbit/s, 128 vCPUs' worth of tracked connections.
 INSTANCE_TYPE = "m6in.32xlarge"
@@ -136,6 +136,7 @@ class Guest(Netns):
         # Guests have jumbo frames by default; the paths beside have not.
         for link in self.links():
             self.ip(f"link set {link} mtu {MTU}")
+            end_settings(self, link)
 
     def links(self):
         links = json.loads(run("ip", "-n", self.name, "-j", "link"))

@@ -56,6 +56,13 @@ def client_settings(netns):
     netns.sysctl("net.ipv4.tcp_tw_reuse", 1)
 
 
+def end_settings(netns, link):
+    """What one end's own stack does for each packet received is no cost of the path, so all ends do the same: no check of the
+    way back, whatever the machine's default is."""
+    netns.sysctl("net.ipv4.conf.all.rp_filter", 0)
+    netns.sysctl(f"net.ipv4.conf.{link}.rp_filter", 0)
+
+
 def veth(one, one_link, other, other_link, mtu=1500):
     """A pair of links, each end up in its namespace. An end is (link, MAC address)."""
     (one_name, one_mac), (other_name, other_mac) = one_link, other_link
@@ -69,6 +76,7 @@ def veth(one, one_link, other, other_link, mtu=1500):
 
 def end(netns, address, far, next_hop_mac, gateway=None):
     """Address and way of an end's eth0: to the far address on the link, or by a gateway. Nobody asks for neighbours."""
+    end_settings(netns, "eth0")
     netns.ip(f"addr add {address}/24 dev eth0")
     via = f"via {gateway} " if gateway else ""
     netns.ip(f"route add {far}/32 {via}dev eth0")
