@@ -10,7 +10,7 @@ from .metrics import MEMORY, METRICS, Meter
 NAME = plan.NAME
 BASE = "raw"
 # Many short rounds rather than few long ones: what is compared lies seconds apart, and a median of many is steady.
-ROUNDS, QUICK_ROUNDS = 9, 6
+ROUNDS, QUICK_ROUNDS = 7, 6
 SECONDS, QUICK_SECONDS = 0.5, 0.3
 RULES, QUICK_RULES = 10_000, 2_000
 ENIS, QUICK_ENIS = 1_000, 100
