@@ -48,6 +48,7 @@ struct InfoAttr {
 
 /// `struct bpf_prog_info` of `<linux/bpf.h>`, as far as it tells counts; the kernel fills as much as it is given.
 #[repr(C)]
+#[derive(Default)]
 struct ProgramInfo {
     kind: u32,
     id: u32,
@@ -89,8 +90,7 @@ pub(crate) struct ProgramSize {
 }
 
 pub(crate) fn program_size(program: BorrowedFd<'_>) -> io::Result<ProgramSize> {
-    // SAFETY: all of it is plain numbers.
-    let mut info: ProgramInfo = unsafe { std::mem::zeroed() };
+    let mut info = ProgramInfo::default();
     let mut attr = InfoAttr {
         fd: program.as_raw_fd() as u32,
         info_bytes: size_of::<ProgramInfo>() as u32,
