@@ -137,9 +137,9 @@ fn release_enis(world: &World, instance: &Instance) -> Vec<Change> {
 /// An ENI that goes with its instance takes along what hangs on it; one that stays is free.
 fn release_eni(world: &World, eni: &Eni) -> Vec<Change> {
     if !eni.attachment.as_ref().is_some_and(|attachment| attachment.delete_on_termination) {
-        return vec![Change::Put(
-            Eni { attachment: None, primary_ipv6: false, public_ipv4: None, ..eni.clone() }.into(),
-        )];
+        let mut free = Eni { attachment: None, primary_ipv6: false, ..eni.clone() };
+        free.release_public_ipv4();
+        return vec![Change::Put(free.into())];
     }
     let mut changes = elastic_ips_freed_with(world, eni);
     changes.extend(trunk::associations_of_deleted(world, eni.id));

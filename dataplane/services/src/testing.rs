@@ -109,6 +109,7 @@ fn eni(n: u8, subnet: u128, address: [u8; 4], ipv6: Option<&str>) -> Eni {
         source_dest_check: true,
         associate_public_ip: false,
         public_ipv4: None,
+        last_public_ipv4: None,
         primary_ipv6: false,
         service_attachment: None,
         attachment: None,

@@ -412,6 +412,7 @@ pub(crate) fn bare_eni(name: &str, subnet: &Subnet) -> Eni {
         source_dest_check: true,
         associate_public_ip: false,
         public_ipv4: None,
+        last_public_ipv4: None,
         primary_ipv6: false,
         service_attachment: None,
         attachment: Some(EniAttachment {

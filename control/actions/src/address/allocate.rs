@@ -36,7 +36,7 @@ pub(crate) fn allocate(
         (None, Some(brought)) => (pool::draw_of_pool(ctx, brought)?, brought.id.clone()),
         (None, None) => {
             check_quota(ctx)?;
-            (pool::draw(ctx)?, pool::AMAZON.to_owned())
+            (pool::draw(ctx, None)?, pool::AMAZON.to_owned())
         }
     };
     let address = Address {

@@ -37,7 +37,7 @@ pub(crate) fn associate(
         ctx.edit(&*other, |other| other.association = None);
     }
     if eni.primary_ipv4() == Some(private) {
-        ctx.edit(&*eni, |eni| eni.public_ipv4 = None);
+        ctx.edit(&*eni, Eni::release_public_ipv4);
     }
     let id = stand_for(ctx, &address, &eni, private);
     if let Some(before) = before {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// `InsufficientAddressCapacity`.
 pub(crate) fn give(ctx: &mut Context<'_>, id: EniId) -> Result<(), ApiError> {
     let Some(eni) = ctx.world().eni(id).filter(|eni| is_due(ctx.world(), eni)).cloned() else { return Ok(()) };
-    let public = pool::draw(ctx)?;
+    let public = pool::draw(ctx, eni.last_public_ipv4)?;
     ctx.edit(&*eni, |eni| eni.public_ipv4 = Some(public));
     Ok(())
 }
@@ -43,6 +43,10 @@ fn is_due(world: &World, eni: &Eni) -> bool {
 /// The changes that take an instance's automatic addresses away.
 pub(crate) fn released(world: &World, instance: &Instance) -> Vec<Change> {
     let enis = world.enis_of_instance(instance.id).into_iter().filter(|eni| eni.public_ipv4.is_some());
-    let without = |eni: Arc<Eni>| Change::Put(Eni { public_ipv4: None, ..(*eni).clone() }.into());
+    let without = |eni: Arc<Eni>| {
+        let mut eni = Arc::unwrap_or_clone(eni);
+        eni.release_public_ipv4();
+        Change::Put(eni.into())
+    };
     enis.map(without).collect()
 }

@@ -8,13 +8,13 @@ use std::net::Ipv4Addr;
 /// What AWS calls the addresses that anybody gets.
 pub(super) const AMAZON: &str = "amazon";
 
-/// A free public address, chosen at random.
+/// A free public address, chosen at random; not the one to avoid, as long as there is another.
 ///
 /// # Errors
 /// `InsufficientAddressCapacity` if every one is taken.
-pub(super) fn draw(ctx: &mut Context<'_>) -> Result<Ipv4Addr, ApiError> {
+pub(super) fn draw(ctx: &mut Context<'_>, avoided: Option<Ipv4Addr>) -> Result<Ipv4Addr, ApiError> {
     let all: Vec<_> = ctx.settings.public_pool.addresses(ctx.region()).collect();
-    draw_from(ctx, &all, "The region")
+    draw_from(ctx, &all, avoided, "The region")
 }
 
 /// A free address of a pool.
@@ -23,14 +23,22 @@ pub(super) fn draw(ctx: &mut Context<'_>) -> Result<Ipv4Addr, ApiError> {
 /// `InsufficientAddressCapacity` if every one is taken.
 pub(super) fn draw_of_pool(ctx: &mut Context<'_>, pool: &ByoipPool) -> Result<Ipv4Addr, ApiError> {
     let all: Vec<_> = addresses_of(pool).collect();
-    draw_from(ctx, &all, &format!("The pool {}", pool.id))
+    draw_from(ctx, &all, None, &format!("The pool {}", pool.id))
 }
 
-fn draw_from(ctx: &mut Context<'_>, all: &[Ipv4Addr], whose: &str) -> Result<Ipv4Addr, ApiError> {
+fn draw_from(
+    ctx: &mut Context<'_>,
+    all: &[Ipv4Addr],
+    avoided: Option<Ipv4Addr>,
+    whose: &str,
+) -> Result<Ipv4Addr, ApiError> {
     let start = usize::try_from(ctx.bits() % (all.len().max(1) as u128)).unwrap_or_default();
     let (before, after) = all.split_at(start);
-    let free = after.iter().chain(before).find(|address| !ctx.world().is_public_ip_taken(**address));
-    free.copied().ok_or_else(|| {
+    let others = after.iter().chain(before).copied().filter(|address| Some(*address) != avoided);
+    let free = others
+        .chain(avoided.filter(|address| all.contains(address)))
+        .find(|address| !ctx.world().is_public_ip_taken(*address));
+    free.ok_or_else(|| {
         let message = format!("{whose}'s {} public IPv4 addresses are all in use.", all.len());
         ApiError::client("InsufficientAddressCapacity", message)
     })

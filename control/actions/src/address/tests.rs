@@ -3,6 +3,7 @@
 use crate::instance::testing::{Net, attach_form};
 use crate::testing::{Lab, values};
 use gp_compile::InstanceOutcome;
+use gp_model::Region;
 
 /// A net whose VPC has an internet gateway.
 fn net() -> Net {
@@ -309,6 +310,20 @@ fn an_automatic_address_goes_with_a_stop_and_another_comes_with_the_start() {
     assert!(public_ip(&mut net, &id).is_some());
     net.lab.xml(&format!("Action=RebootInstances&InstanceId.1={id}"));
     assert!(public_ip(&mut net, &id).is_some(), "a reboot changes nothing");
+}
+
+#[test]
+fn no_start_brings_back_the_address_that_the_stop_took() {
+    let mut net = net();
+    net.lab.settings.public_pool.configure(Region::new("us-east-1"), "192.0.2.0/29".parse().unwrap());
+    map_public(&mut net);
+    let id = net.running("t3.micro");
+    for _ in 0..20 {
+        let before = public_ip(&mut net, &id).expect("an address");
+        stop(&mut net, &id);
+        start(&mut net, &id);
+        assert_ne!(public_ip(&mut net, &id), Some(before));
+    }
 }
 
 #[test]

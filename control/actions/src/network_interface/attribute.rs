@@ -83,7 +83,9 @@ pub(crate) fn modify_attribute(
     }
     if let Some(wanted) = request.associate_public_ip_address {
         edited.associate_public_ip = wanted;
-        edited.public_ipv4 = edited.public_ipv4.filter(|_| wanted);
+        if !wanted {
+            edited.release_public_ipv4();
+        }
     }
     ctx.edit(&*eni, |eni| *eni = edited);
     if request.associate_public_ip_address == Some(true) {

@@ -122,6 +122,7 @@ impl NewEni {
             source_dest_check: self.kind.source_dest_check,
             associate_public_ip: false,
             public_ipv4: None,
+            last_public_ipv4: None,
             primary_ipv6: self.kind.primary_ipv6 || self.addresses.primary_ipv6,
             attachment: None,
             service_attachment,

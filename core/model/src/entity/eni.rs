@@ -37,6 +37,9 @@ pub struct Eni {
     /// The automatic public address, which stands for the primary private one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_ipv4: Option<Ipv4Addr>,
+    /// The automatic public address that it had before: the next one is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_public_ipv4: Option<Ipv4Addr>,
     /// Is the first IPv6 address kept as long as the ENI is attached?
     #[serde(default)]
     pub primary_ipv6: bool,
@@ -105,6 +108,11 @@ impl Eni {
     pub fn ipv4_slots(&self) -> usize {
         let of_prefix = 1 << (u32::BITS as u8 - crate::world::ENI_IPV4_PREFIX_LEN);
         self.private_ipv4.len() + self.ipv4_prefixes.len() * of_prefix
+    }
+
+    /// Lets go of the automatic public address, if it has one.
+    pub fn release_public_ipv4(&mut self) {
+        self.last_public_ipv4 = self.public_ipv4.take().or(self.last_public_ipv4);
     }
 
     pub fn primary_ipv4(&self) -> Option<Ipv4Addr> {
