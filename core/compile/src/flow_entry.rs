@@ -135,10 +135,17 @@ impl FlowEntry {
         &self.value
     }
 
-    /// The same decision with what an older entry of the flow has counted.
+    /// The same decision with what an older entry of the flow has counted, and standing for the same connections if it can.
     pub fn with_counters_of(self, older: &FlowValue) -> Self {
         let FlowValue { packets, bytes, last_seen_ns, tcp_flags, .. } = *older;
-        Self { value: FlowValue { packets, bytes, last_seen_ns, tcp_flags, ..self.value }, ..self }
+        let opens = if self.can_stand_for(older) { older.opens } else { 0 };
+        Self { value: FlowValue { packets, bytes, last_seen_ns, tcp_flags, opens, ..self.value }, ..self }
+    }
+
+    /// Can this entry stand for the connections that an older one of the flow stands for? Where it delivers tells whose
+    /// they are.
+    pub fn can_stand_for(&self, older: &FlowValue) -> bool {
+        self.value.action == older.action && out_port(&self.value) == out_port(older)
     }
 
     /// The same decision with one packet counted: the one that the slow path sends on by itself.

@@ -23,14 +23,6 @@ impl Connections {
         self.0.insert(key, value)
     }
 
-    /// Writes many, by one call.
-    ///
-    /// # Errors
-    /// [`MapError::Full`] where one found no room; those behind it are not written.
-    pub fn insert_all(&self, keys: &[ConnectionKey], values: &[ConnectionValue]) -> Result<(), MapError> {
-        self.0.insert_all(keys, values)
-    }
-
     /// Removes; false where it was not there.
     ///
     /// # Errors

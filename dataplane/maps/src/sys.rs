@@ -12,7 +12,6 @@ const MAP_UPDATE_ELEM: u32 = 2;
 const MAP_DELETE_ELEM: u32 = 3;
 const MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
 const MAP_LOOKUP_BATCH: u32 = 24;
-const MAP_UPDATE_BATCH: u32 = 26;
 
 /// What an update may find under its key.
 #[derive(Debug, Clone, Copy)]
@@ -147,25 +146,6 @@ pub(crate) unsafe fn lookup_batch(
         Err(error) => return Err(error),
     };
     Ok(Batch { count: attr.count as usize, next: Position(Some(next)), is_last })
-}
-
-/// Writes as many entries as `count` says, over whatever was there; of a map that gets full on the way, the first ones.
-///
-/// # Safety
-/// `keys` and `values` hold `count` keys and values of the map's sizes.
-pub(crate) unsafe fn update_batch(map: BorrowedFd<'_>, keys: &[u8], values: &[u8], count: u32) -> io::Result<()> {
-    let mut attr = BatchAttr {
-        in_batch: 0,
-        out_batch: 0,
-        keys: keys.as_ptr() as u64,
-        values: values.as_ptr() as u64,
-        count,
-        map_fd: map.as_raw_fd() as u32,
-        element_flags: 0,
-        flags: 0,
-    };
-    // SAFETY: the caller vouches for the buffers, which the kernel only reads.
-    unsafe { bpf(MAP_UPDATE_BATCH, &mut attr) }
 }
 
 fn mmap(map: BorrowedFd<'_>, bytes: usize, protection: i32, offset: usize) -> io::Result<NonNull<u8>> {

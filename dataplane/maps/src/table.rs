@@ -64,20 +64,6 @@ impl<K: Pod, V: Pod> Table<K, V> {
         self.update(key, value, Found::Anything).map(drop)
     }
 
-    /// Writes all, the first of a key before the next, by one call.
-    ///
-    /// # Errors
-    /// [`MapError::Full`] where one of them found no room; those behind it are not written.
-    pub fn insert_all(&self, keys: &[K], values: &[V]) -> Result<(), MapError> {
-        let count = u32::try_from(keys.len().min(values.len())).unwrap_or(u32::MAX);
-        if count == 0 {
-            return Ok(());
-        }
-        // SAFETY: both slices hold `count` of them; sizes by `new`'s promise.
-        unsafe { sys::update_batch(self.fd(), bytemuck::cast_slice(keys), bytemuck::cast_slice(values), count) }
-            .map_err(|error| self.error("write", error))
-    }
-
     /// Writes where the key is already; false where it isn't.
     pub fn replace(&self, key: &K, value: &V) -> Result<bool, MapError> {
         self.update(key, value, Found::Something)

@@ -62,7 +62,7 @@ impl<K: Kernel> Work<'_, K> {
         }
         let Some(entry) = FlowEntry::from_path(path, &self.state.ports.in_region(&side.region)) else { return false };
         // A burst of first packets is handed up before the first of them is cached.
-        if self.state.flows.contains(entry.key()) && self.kernel.replace_flow(&entry).is_ok_and(|there| there) {
+        if self.state.flows.contains(entry.key()) && self.replace_flow(&entry).is_ok_and(|there| there) {
             self.index(entry.key(), entry.value(), path);
             return false;
         }

@@ -51,7 +51,7 @@ impl<K: Kernel> Work<'_, K> {
             self.state.totals.changed += 1;
             return self.remove_flow(key);
         };
-        match self.kernel.replace_flow(&entry) {
+        match self.replace_flow(&entry) {
             Ok(true) => self.index(key, entry.value(), &path),
             Ok(false) => {
                 self.state.flows.remove(key);

@@ -1,7 +1,7 @@
 //! The tracked connections of this host's ENIs and gateways.
 //!
-//! The table here is the truth while the process runs; the copy in the kernel is what the next process starts from. A
-//! connection is found by its tuple in either direction, that of a NAT gateway also by its translated one. At most as many
+//! The table here is the truth while the process runs; the copy in the kernel, and the flows that the fast path has made
+//! by itself, are what the next process starts from. A connection is found by its tuple in either direction, that of a NAT gateway also by its translated one. At most as many
 //! for the ENIs of an instance as its type allows, and [`PER_GATEWAY_MAX`] for each gateway.
 
 use crate::clock::Now;
@@ -30,11 +30,15 @@ pub(crate) struct Tracked {
     /// Packets and TCP flags by direction. The packets are those of the busiest flow entry that there was, which is
     /// enough to tell one exchange from a stream.
     pub activity: Activity,
+    /// Is there a copy in the kernel? Of a connection that the fast path has let begin there need be none, as long as the
+    /// flow's entry is there: see opened.rs.
+    pub is_recorded: bool,
 }
 
 impl Tracked {
     pub fn new(connection: Connection, now_ns: u64) -> Self {
-        Self { connection, created_ns: now_ns, last_seen_ns: now_ns, activity: Activity::default() }
+        let activity = Activity::default();
+        Self { connection, created_ns: now_ns, last_seen_ns: now_ns, activity, is_recorded: false }
     }
 
     /// Is it a tuple of the opener's packets, and not of their answers?
@@ -98,6 +102,7 @@ impl Tracked {
         let (tracker, connection) = connection_of(key, value)?;
         let mut tracked = Self::new(connection, value.created_ns);
         tracked.last_seen_ns = value.last_seen_ns;
+        tracked.is_recorded = true;
         let side = |packets: u8, flags| DirectionActivity { packets: packets.into(), tcp_flags: TcpFlags(flags) };
         tracked.activity.forward = side(value.opener_packets, value.opener_tcp_flags);
         tracked.activity.reverse = side(value.answer_packets, value.answer_tcp_flags);
@@ -281,7 +286,7 @@ mod tests {
     #[test]
     fn a_connection_survives_the_way_through_the_kernels_copy() {
         let eni = Tracker::Eni(EniId::from_bits(9));
-        let mut tracked = Tracked::new(echo(), 5);
+        let mut tracked = Tracked { is_recorded: true, ..Tracked::new(echo(), 5) };
         tracked.note(&echo().tuple, 7, 2, 10);
         tracked.note(&echo().tuple.reversed(), 1, 0x12, 8);
         let (key, value) = tracked.record(eni);

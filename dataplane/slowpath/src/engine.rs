@@ -237,6 +237,9 @@ impl<K: Kernel> Work<'_, K> {
 
     /// Removes a flow from the index and the kernel; what it counted goes to its connections.
     pub fn remove_flow(&mut self, key: &FlowKey) {
+        if let Ok(Some(value)) = self.kernel.flow(key) {
+            self.record_opened(key, &value);
+        }
         match self.kernel.remove_flow(key) {
             Ok(Some(last)) => self.note(key, &last, true),
             Ok(None) => {}
@@ -246,6 +249,9 @@ impl<K: Kernel> Work<'_, K> {
     }
 
     pub fn remove_record(&mut self, tracker: Tracker, tracked: &crate::connections::Tracked) {
+        if !tracked.is_recorded {
+            return;
+        }
         let (key, _) = tracked.record(tracker);
         if let Err(error) = self.kernel.remove_connection(&key) {
             self.failed("remove a connection", &error);

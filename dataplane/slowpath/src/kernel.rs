@@ -47,8 +47,6 @@ pub trait Kernel: Send + Sync {
     fn scan_flows(&self, visit: &mut dyn FnMut(&FlowKey, &FlowValue)) -> Result<(), KernelError>;
 
     fn insert_connection(&self, key: &ConnectionKey, value: &ConnectionValue) -> Result<(), KernelError>;
-    /// All, or where there is no room for all, the first ones.
-    fn insert_connections(&self, keys: &[ConnectionKey], values: &[ConnectionValue]) -> Result<(), KernelError>;
     fn remove_connection(&self, key: &ConnectionKey) -> Result<bool, KernelError>;
     fn scan_connections(&self, visit: &mut dyn FnMut(&ConnectionKey, &ConnectionValue)) -> Result<(), KernelError>;
 
@@ -146,9 +144,6 @@ impl Kernel for HostKernel {
     }
     fn insert_connection(&self, key: &ConnectionKey, value: &ConnectionValue) -> Result<(), KernelError> {
         Ok(self.connections.insert(key, value)?)
-    }
-    fn insert_connections(&self, keys: &[ConnectionKey], values: &[ConnectionValue]) -> Result<(), KernelError> {
-        Ok(self.connections.insert_all(keys, values)?)
     }
     fn remove_connection(&self, key: &ConnectionKey) -> Result<bool, KernelError> {
         Ok(self.connections.remove(key)?)

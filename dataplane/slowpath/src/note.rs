@@ -94,6 +94,7 @@ impl<K: Kernel> Work<'_, K> {
         }
         if is_final {
             // From now on only the connection's own record tells.
+            tracked.is_recorded = true;
             let (key, value) = tracked.record(tracker);
             self.keep(&key, &value);
         }
@@ -126,12 +127,13 @@ impl<K: Kernel> Work<'_, K> {
             if !was_established && tracked.is_established() {
                 self.state.nats.established(pass.tracker);
             }
+            tracked.is_recorded = true;
             let (key, value) = tracked.record(pass.tracker);
             self.keep(&key, &value);
         }
     }
 
-    fn keep(&mut self, key: &ConnectionKey, value: &ConnectionValue) {
+    pub fn keep(&mut self, key: &ConnectionKey, value: &ConnectionValue) {
         if let Err(error) = self.kernel.insert_connection(key, value) {
             self.failed("keep a connection", &error);
         }

@@ -1,13 +1,16 @@
 //! Connections that the fast path has let begin: made known here as if the slow path had opened them.
 //!
+//! They have no records in the kernel while the entry is there that the program has made: it says the same, and so the next
+//! process finds them.
+//!
 //! Every job under the engine's lock begins with this, so none of them meets a flow or a connection that it doesn't know
 //! of, but for those that begin while it works.
 
 use crate::connections::Tracked;
 use crate::engine::{State, Work};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, KernelError};
 use gp_abi::{FlowKey, FlowValue, OPENS_AT_RECEIVER, OPENS_AT_SENDER, Opened};
-use gp_compile::{answer_key, forward_key, out_port, tuple_of};
+use gp_compile::{FlowEntry, answer_key, forward_key, out_port, tuple_of};
 use gp_model::Direction;
 use gp_trace::{Connection, Tracker};
 use gp_wire::FiveTuple;
@@ -33,7 +36,6 @@ impl<K: Kernel> Work<'_, K> {
 
     fn note_opened(&mut self, all: &[Opened]) -> BTreeSet<u32> {
         let State { pairs, flows, connections, totals, .. } = &mut *self.state;
-        let (mut keys, mut values) = (Vec::new(), Vec::new());
         let mut ports = BTreeSet::new();
         let mut may_pass_now = Vec::new();
         for opened in all {
@@ -53,9 +55,6 @@ impl<K: Kernel> Work<'_, K> {
                 if connections.get(*tracker, &tuple).is_none() {
                     let mut tracked = new_connection(tuple, *opened_by, opened.opened_ns);
                     tracked.note(&tuple, 1, opened.tcp_flags, opened.opened_ns);
-                    let (key, value) = tracked.record(*tracker);
-                    keys.push(key);
-                    values.push(value);
                     connections.insert(*tracker, tracked);
                     may_pass_now.extend(flows.of_connection(*tracker, &tuple));
                 }
@@ -67,31 +66,58 @@ impl<K: Kernel> Work<'_, K> {
             totals.opened += 1;
             totals.installed += 2;
         }
-        if let Err(error) = self.kernel.insert_connections(&keys, &values) {
-            // They would not survive a restart; they work all the same.
-            self.failed("keep connections", &error);
-        }
         may_pass_now.iter().for_each(|key| self.retrace(key));
         ports
     }
 
-    /// The connections that a flow of the fast path's own making stands for, where no earlier process has heard of them.
+    /// Puts another decision into an entry that is there; false where it is not there. Where it tells of other connections
+    /// then, those that it told of so far hear of it once more, and get records.
+    pub fn replace_flow(&mut self, entry: &FlowEntry) -> Result<bool, KernelError> {
+        if let Some(old) = self.kernel.flow(entry.key())?
+            && !entry.can_stand_for(&old)
+        {
+            self.note(entry.key(), &old, false);
+            self.record_opened(entry.key(), &old);
+        }
+        self.kernel.replace_flow(entry)
+    }
+
+    /// Records the connections that a flow of the fast path's own making stands for: from here on the entry may go. Not
+    /// afterwards, since a process that ends in between would leave nothing of them.
+    pub fn record_opened(&mut self, key: &FlowKey, value: &FlowValue) {
+        for (tracker, _) in self.opened_by_flow(key, value) {
+            let Some(tracked) = self.state.connections.get_mut(tracker, &tuple_of(key)) else { continue };
+            if !tracked.is_recorded {
+                tracked.is_recorded = true;
+                let (key, value) = tracked.record(tracker);
+                self.keep(&key, &value);
+            }
+        }
+    }
+
+    /// The connections that a flow of the fast path's own making stands for, where no record does.
     pub fn adopt_opened(&mut self, key: &FlowKey, value: &FlowValue) {
+        let tuple = tuple_of(key);
+        for (tracker, opened_by) in self.opened_by_flow(key, value) {
+            if self.state.connections.get(tracker, &tuple).is_none() {
+                // When it began, nobody knows: all that its entries say is of it.
+                let mut tracked = new_connection(tuple, opened_by, 0);
+                tracked.note(&tuple, value.packets, value.tcp_flags, value.last_seen_ns);
+                self.state.connections.insert(tracker, tracked);
+            }
+        }
+    }
+
+    /// Who tracks the connections that an entry stands for, and how they began there.
+    fn opened_by_flow(&self, key: &FlowKey, value: &FlowValue) -> Vec<(Tracker, Direction)> {
         let ends =
             [(OPENS_AT_SENDER, key.port, Direction::Egress), (OPENS_AT_RECEIVER, out_port(value), Direction::Ingress)];
-        for (_, port, opened_by) in ends.into_iter().filter(|(bit, ..)| value.opens & bit != 0) {
-            let Some(eni) = self.state.ports.at(port).and_then(|side| side.ingress.eni()) else { continue };
-            let (tracker, tuple) = (Tracker::Eni(eni), tuple_of(key));
-            if self.state.connections.get(tracker, &tuple).is_some() {
-                continue;
-            }
-            let tracked = new_connection(tuple, opened_by, value.last_seen_ns);
-            let (key, value) = tracked.record(tracker);
-            if let Err(error) = self.kernel.insert_connection(&key, &value) {
-                self.failed("keep a connection", &error);
-            }
-            self.state.connections.insert(tracker, tracked);
-        }
+        let opened = ends.into_iter().filter(|(bit, ..)| value.opens & bit != 0);
+        let trackers = opened.filter_map(|(_, port, opened_by)| {
+            let eni = self.state.ports.at(port)?.ingress.eni()?;
+            Some((Tracker::Eni(eni), opened_by))
+        });
+        trackers.collect()
     }
 }
 

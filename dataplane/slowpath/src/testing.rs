@@ -1,5 +1,6 @@
 //! A host without a kernel: fake tables, the executor of gp-compile as the fast path, and the engine behind it.
 
+use crate::connections::Tracked;
 use crate::engine::Engine;
 use crate::kernel::{Kernel, KernelError};
 use crate::{Allowance, Fate, Now, Port, Uplink};
@@ -8,9 +9,11 @@ use gp_abi::{
     AllowanceKey, AllowanceValue, Bucket, ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue, Opened,
     PairKey, UPCALL_MAGIC, UpcallHeader,
 };
-use gp_compile::{Arrival, Cause, FlowEntry, FlowTable, HostView, Outcome, Output, PairEntry, PairMaps, execute};
+use gp_compile::{
+    Arrival, Cause, FlowEntry, FlowTable, HostView, Outcome, Output, PairEntry, PairMaps, execute, tuple_of,
+};
 use gp_model::{Change, EniId, Generation, Mac, Record};
-use gp_trace::{DropReason, Ingress, Verdict, trace};
+use gp_trace::{DropReason, Ingress, Tracker, Verdict, trace};
 use gp_worlds::{Scenario, Sent};
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
@@ -108,10 +111,6 @@ impl Kernel for Arc<FakeKernel> {
     }
     fn insert_connection(&self, key: &ConnectionKey, value: &ConnectionValue) -> Result<(), KernelError> {
         self.tables().connections.insert(*key, *value);
-        Ok(())
-    }
-    fn insert_connections(&self, keys: &[ConnectionKey], values: &[ConnectionValue]) -> Result<(), KernelError> {
-        self.tables().connections.extend(keys.iter().copied().zip(values.iter().copied()));
         Ok(())
     }
     fn remove_connection(&self, key: &ConnectionKey) -> Result<bool, KernelError> {
@@ -361,9 +360,26 @@ impl Host {
     }
 
     pub fn connections(&self) -> usize {
-        let in_kernel = self.kernel.tables().connections.len();
-        assert_eq!(in_kernel as u64, self.engine.counters().connections, "table and kernel agree");
-        in_kernel
+        let all = self.tracked();
+        assert!(all.iter().all(|(tracker, tracked)| self.would_outlive(*tracker, tracked)), "table and kernel agree");
+        assert!(self.kernel.tables().connections.len() <= all.len());
+        all.len()
+    }
+
+    pub fn tracked(&self) -> Vec<(Tracker, Tracked)> {
+        self.engine.work(self.now, |work| {
+            let all = &work.state.connections;
+            all.trackers().flat_map(|tracker| all.of_tracker(tracker).map(move |tracked| (tracker, *tracked))).collect()
+        })
+    }
+
+    /// Would the next process know of the connection, if this one died now? By its record, or by the flow that opened it.
+    fn would_outlive(&self, tracker: Tracker, tracked: &Tracked) -> bool {
+        let tables = self.kernel.tables();
+        let has_record = tables.connections.contains_key(&tracked.record(tracker).0);
+        let opened = tables.flows.iter().filter(|(_, flow)| flow.opens != 0);
+        let mut tuples = opened.map(|(key, _)| tuple_of(key));
+        has_record == tracked.is_recorded && (has_record || tuples.any(|tuple| tuple == tracked.connection.tuple))
     }
 
     /// The frames sent since the last call.

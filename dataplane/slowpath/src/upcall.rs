@@ -273,7 +273,7 @@ impl<K: Kernel> Work<'_, K> {
         tracked.note(&connection.tuple, 1, flags, self.now.monotonic_ns);
         let (key, value) = tracked.record(tracker);
         match self.kernel.insert_connection(&key, &value) {
-            Ok(()) => {}
+            Ok(()) => tracked.is_recorded = true,
             Err(KernelError::Full) => {
                 self.state.connections.refuse(tracker);
                 return Err(DropReason::ConnectionBudget);
