@@ -1,8 +1,12 @@
-//! Opening the file and building the worlds from its rows.
+//! Opening the files, putting what the log holds into the tables, and building the worlds from their rows.
 
+use super::checkpoint;
+use super::log::{Entry, Log};
 use super::row::{self, META, META_FORMAT, META_GENERATION, RECORDS, RowError, RowName};
+use super::writer::{CHECKPOINT_BYTES, Files};
 use crate::Snapshot;
 use gp_model::{Change, Generation, Record, Region, World};
+use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable};
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -13,11 +17,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-/// Version of the tables that this program writes; a store with a newer one is not opened.
-pub const FORMAT: u64 = 1;
+/// Version of the store that this program writes; one with a newer version is not opened. 1: no log, the same tables.
+pub const FORMAT: u64 = 2;
 
-/// The store's file within its directory.
+/// The store's files within its directory: the tables, and the logs that take turns.
 const FILE_NAME: &str = "store.redb";
+const LOG_NAMES: [&str; 2] = ["store.log.0", "store.log.1"];
 /// Memory for redb's pages, in bytes. Little is read after the start: readers use the worlds in memory.
 const CACHE_BYTES: usize = 32 << 20;
 
@@ -46,6 +51,14 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+    #[error("can't read the log of the store in {}", directory.display())]
+    Log {
+        directory: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the store in {} is damaged: its log lacks generation {}", directory.display(), missing.0)]
+    LogGap { directory: PathBuf, missing: Generation },
     #[error("can't read the store in {}", directory.display())]
     Database {
         directory: PathBuf,
@@ -59,21 +72,29 @@ pub enum OpenError {
     },
 }
 
-/// Opens the file, readable by nobody else, and makes sure that its name survives a power cut.
-pub(super) fn open_database(directory: &Path) -> Result<Database, OpenError> {
+/// Opens the files, readable by nobody else, and makes sure that their names survive a power cut.
+pub(super) fn open_files(directory: &Path) -> Result<Files, OpenError> {
     let making = |path: &Path| {
         let path = path.to_owned();
         move |source| OpenError::Make { path, source }
     };
+    let open = |name: &str| {
+        let path = directory.join(name);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        file.map_err(making(&path))
+    };
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(making(directory))?;
-    let path = directory.join(FILE_NAME);
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let file = file.map_err(making(&path))?;
+    let tables = open(FILE_NAME)?;
+    let logs = [open(LOG_NAMES[0])?, open(LOG_NAMES[1])?];
     File::open(directory).and_then(|entry| entry.sync_all()).map_err(making(directory))?;
-    builder().create_file(file).map_err(|error| match error {
+    let log = |file| FileBackend::new(file).map(|file| Log::new(Box::new(file))).map_err(failed(directory));
+    let [one, other] = logs.map(log);
+    // The tables' lock is the store's.
+    let database = builder().create_file(tables).map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { directory: directory.to_owned() },
         other => failed(directory)(other),
-    })
+    })?;
+    Ok(Files { database, logs: [one?, other?], checkpoint_bytes: CHECKPOINT_BYTES })
 }
 
 /// Names the directory in an error of redb, whichever of its error types it is.
@@ -87,12 +108,14 @@ pub(super) fn builder() -> redb::Builder {
     builder
 }
 
-/// The worlds in the file. A new file gets its format row first.
-pub(super) fn load(database: &Database, directory: &Path) -> Result<Snapshot, OpenError> {
+/// The worlds in the files. New files get their format row first, and what only a log holds goes into the tables.
+pub(super) fn load(files: &Files, directory: &Path) -> Result<Snapshot, OpenError> {
+    let database = &files.database;
     if is_new(database).map_err(failed(directory))? {
         initialise(database).map_err(failed(directory))?;
     }
-    let generation = check_meta(database, directory)?;
+    let stored = check_meta(database, directory)?;
+    let generation = recover(files, stored, directory)?;
     let mut worlds: BTreeMap<String, World> = BTreeMap::new();
     // Reading and indexing take about as long as each other, so each has a processor.
     let (batches, read) = mpsc::sync_channel(BATCHES_MAX);
@@ -109,6 +132,26 @@ pub(super) fn load(database: &Database, directory: &Path) -> Result<Snapshot, Op
     })?;
     let regions = worlds.into_values().map(|world| (world.region.clone(), Arc::new(world))).collect();
     Ok(Snapshot { generation, regions })
+}
+
+/// Puts the entries of the logs that the tables, of generation `stored`, lack into them; gives their generation then.
+fn recover(files: &Files, stored: Generation, directory: &Path) -> Result<Generation, OpenError> {
+    let mut entries = Vec::new();
+    for log in &files.logs {
+        let read = log.entries().map_err(|source| OpenError::Log { directory: directory.to_owned(), source })?;
+        entries.extend(read.into_iter().filter(|entry| entry.last > stored));
+    }
+    entries.sort_by_key(|entry| entry.first);
+    let mut generation = stored;
+    for Entry { first, last, .. } in &entries {
+        let next = Generation(generation.0 + 1);
+        if *first != next {
+            return Err(OpenError::LogGap { directory: directory.to_owned(), missing: next });
+        }
+        generation = *last;
+    }
+    checkpoint::apply(&files.database, entries).map_err(failed(directory))?;
+    Ok(generation)
 }
 
 /// Records with their regions, and how many of such batches wait to be indexed.
@@ -158,7 +201,7 @@ fn initialise(database: &Database) -> Result<(), redb::Error> {
     Ok(())
 }
 
-/// Checks the format and gives the last generation.
+/// Checks the format, which becomes the newest, and gives the tables' generation.
 fn check_meta(database: &Database, directory: &Path) -> Result<Generation, OpenError> {
     let read = || -> Result<_, redb::Error> {
         let transaction = database.begin_read()?;
@@ -175,5 +218,16 @@ fn check_meta(database: &Database, directory: &Path) -> Result<Generation, OpenE
     if format > FORMAT {
         return Err(OpenError::NewerFormat { directory: directory.to_owned(), found: format });
     }
+    if format < FORMAT {
+        // Before the first entry of a log, which a program that knows no log would not read.
+        set_format(database).map_err(failed(directory))?;
+    }
     generation.map(Generation).ok_or_else(|| missing("generation"))
+}
+
+fn set_format(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    transaction.open_table(META)?.insert(META_FORMAT, FORMAT)?;
+    transaction.commit()?;
+    Ok(())
 }

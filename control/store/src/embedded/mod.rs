@@ -1,14 +1,21 @@
-//! The default store: one crash-safe file (redb) beside the process.
+//! The default store: crash-safe files beside the process, the tables (redb) and a log in front of them.
 //!
 //! ```text
 //! commit(): encode rows → lock head → check, advance → queue → unlock        (never waits for the disk)
-//! writer thread: take all that is queued → one redb transaction → flush → show the snapshot → answer them all
+//! writer thread: take all that is queued → append to the log → flush → show the snapshot → answer them all
+//! checkpoint thread: a log that is long enough → one redb transaction; the writer goes on with the other log
 //! ```
 //!
 //! The queue is filled under the head's lock, so its order is the order of generations, and a flush always holds a
 //! prefix of what was accepted. Group commit falls out: while one flush runs, the next batch gathers.
+//!
+//! A log that is written again holds nothing that the tables lack: it was handed over before the other one was, and the
+//! checkpoints take one at a time. A start puts into the tables what the logs have beyond them, and so begins with both
+//! free.
 
+mod checkpoint;
 mod load;
+mod log;
 mod row;
 mod writer;
 
@@ -18,14 +25,13 @@ pub use row::RowName;
 use crate::head::Head;
 use crate::{Commit, CommitError, Snapshot, Store};
 use gp_model::{Generation, Transaction, World};
-use redb::Database;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use tokio::sync::{oneshot, watch};
-use writer::Job;
+use writer::{Files, Job};
 
-/// Worlds in a file. Dropping it waits for what was accepted to be flushed.
+/// Worlds in files. Dropping it waits for what was accepted to be flushed.
 #[derive(Debug)]
 pub struct Embedded {
     line: Mutex<Line>,
@@ -48,18 +54,17 @@ impl Embedded {
     /// # Errors
     /// [`OpenError`], which names the directory and, for a damaged row, the row.
     pub fn open(directory: &Path) -> Result<Self, OpenError> {
-        let database = load::open_database(directory)?;
-        Self::from_database(database, directory)
+        Self::from_files(load::open_files(directory)?, directory)
     }
 
     /// `directory` is only what errors name.
-    fn from_database(database: Database, directory: &Path) -> Result<Self, OpenError> {
-        let snapshot = load::load(&database, directory)?;
+    fn from_files(files: Files, directory: &Path) -> Result<Self, OpenError> {
+        let snapshot = load::load(&files, directory)?;
         let (durable_tx, durable) = watch::channel(snapshot.clone());
         let (queue, jobs) = mpsc::channel();
         let failure = Arc::new(OnceLock::new());
-        let writer = writer::spawn(database, jobs, durable_tx, failure.clone())
-            .map_err(|source| OpenError::Thread { source })?;
+        let writer =
+            writer::spawn(files, jobs, durable_tx, failure.clone()).map_err(|source| OpenError::Thread { source })?;
         let line = Mutex::new(Line { head: Head::starting_at(snapshot), queue: Some(queue) });
         Ok(Self { line, durable, failure, writer: Some(writer) })
     }

@@ -23,11 +23,11 @@ pub(super) const RECORDS: TableDefinition<(&str, &str, &str), &[u8]> = TableDefi
 pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 /// In [`META`]: version of the tables.
 pub(super) const META_FORMAT: &str = "format";
-/// In [`META`]: the last generation.
+/// In [`META`]: the generation that the tables hold; the log has what came after it.
 pub(super) const META_GENERATION: &str = "generation";
 
-/// Names a row, for errors.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Names a row, for errors too. Ordered as the rows are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowName {
     pub region: String,
     /// The record's kind, as in `Vpc`.
@@ -43,7 +43,7 @@ impl fmt::Display for RowName {
 }
 
 /// What a transaction does to one row.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct RowChange {
     pub(super) name: RowName,
     /// `None` deletes the row.

@@ -4,8 +4,10 @@ use super::row::{META, META_FORMAT, RECORDS};
 use super::*;
 use crate::OpenError;
 use gp_model::{AccountId, Change, KeyPair, KeyPairId, Record, Region, Timestamp};
-use redb::StorageBackend;
+use log::{Entry, Log};
+use redb::{ReadableTable, StorageBackend};
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) fn key_pair(bits: u128) -> KeyPair {
     KeyPair {
@@ -38,8 +40,8 @@ fn stored_keys(store: &Embedded) -> Vec<u128> {
 
 /// Changes a closed store behind its back.
 fn tamper(directory: &Path, change: impl FnOnce(&redb::WriteTransaction)) {
-    let database = load::open_database(directory).unwrap();
-    let transaction = database.begin_write().unwrap();
+    let files = load::open_files(directory).unwrap();
+    let transaction = files.database.begin_write().unwrap();
     change(&transaction);
     transaction.commit().unwrap();
 }
@@ -61,7 +63,10 @@ fn the_file_is_private_to_its_owner() {
     let directory = parent.path().join("deep/data");
     let _store = Embedded::open(&directory).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&directory), mode(&directory.join("store.redb"))), (0o700, 0o600));
+    assert_eq!(mode(&directory), 0o700);
+    for name in ["store.redb", "store.log.0", "store.log.1"] {
+        assert_eq!(mode(&directory.join(name)), 0o600, "{name}");
+    }
 }
 
 #[test]
@@ -72,7 +77,7 @@ fn a_newer_format_refuses_to_open_and_says_which() {
         t.open_table(META).unwrap().insert(META_FORMAT, FORMAT + 1).unwrap();
     });
     let error = Embedded::open(directory.path()).unwrap_err().to_string();
-    assert!(error.contains("was written by a newer Groundplane (store format 2; this one knows formats up to 1)"));
+    assert!(error.contains("was written by a newer Groundplane (store format 3; this one knows formats up to 2)"));
 }
 
 #[test]
@@ -114,50 +119,77 @@ fn a_file_of_something_else_is_refused() {
     assert!(matches!(error, OpenError::NotAStore { missing: "format", .. }), "{error}");
 }
 
-/// A disk in memory that fails from its n-th operation on, and knows what was flushed.
+/// A file in memory, on a disk that fails from its n-th operation on; it knows what was flushed.
 #[derive(Debug, Clone, Default)]
-struct FaultyDisk(Arc<Mutex<Disk>>);
+pub(super) struct FaultyDisk {
+    file: Arc<Mutex<FaultyFile>>,
+    /// Writes and flushes that still succeed, of all the disk's files.
+    operations_left: Arc<AtomicUsize>,
+}
 
 #[derive(Debug, Default)]
-struct Disk {
+struct FaultyFile {
     written: Vec<u8>,
     flushed: Vec<u8>,
-    /// Writes and flushes that still succeed.
-    operations_left: usize,
 }
 
 impl FaultyDisk {
-    fn holding(bytes: Vec<u8>, operations_left: usize) -> Self {
-        Self(Arc::new(Mutex::new(Disk { written: bytes.clone(), flushed: bytes, operations_left })))
+    pub(super) fn holding(bytes: Vec<u8>, operations_left: usize) -> Self {
+        Self::default().with_operations(operations_left).with_file(bytes)
     }
 
-    fn operate(&self, operation: impl FnOnce(&mut Disk)) -> io::Result<()> {
-        let mut disk = self.0.lock().unwrap();
-        disk.operations_left = disk.operations_left.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
-        operation(&mut disk);
+    fn with_operations(self, operations_left: usize) -> Self {
+        Self { operations_left: Arc::new(AtomicUsize::new(operations_left)), ..self }
+    }
+
+    /// Another file of the same disk.
+    fn with_file(&self, bytes: Vec<u8>) -> Self {
+        let file = FaultyFile { written: bytes.clone(), flushed: bytes };
+        Self { file: Arc::new(Mutex::new(file)), operations_left: self.operations_left.clone() }
+    }
+
+    pub(super) fn written(&self) -> Vec<u8> {
+        self.file.lock().unwrap().written.clone()
+    }
+
+    fn flushed(&self) -> Vec<u8> {
+        self.file.lock().unwrap().flushed.clone()
+    }
+
+    fn operate(&self, operation: impl FnOnce(&mut FaultyFile)) -> io::Result<()> {
+        let mut file = self.file.lock().unwrap();
+        let spent = |left: usize| left.checked_sub(1);
+        let left = self.operations_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent);
+        left.map_err(|_none| io::ErrorKind::StorageFull)?;
+        operation(&mut file);
         Ok(())
     }
 }
 
 impl StorageBackend for FaultyDisk {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().written.len() as u64)
+        Ok(self.written().len() as u64)
     }
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let disk = self.0.lock().unwrap();
+        let file = self.file.lock().unwrap();
         let start = offset as usize;
-        let bytes = disk.written.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let bytes = file.written.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(bytes);
         Ok(())
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.operate(|disk| disk.written.resize(len as usize, 0))
+        self.operate(|file| file.written.resize(len as usize, 0))
     }
     fn sync_data(&self) -> io::Result<()> {
-        self.operate(|disk| disk.flushed = disk.written.clone())
+        self.operate(|file| file.flushed = file.written.clone())
     }
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.operate(|disk| disk.written[offset as usize..][..data.len()].copy_from_slice(data))
+        self.operate(|file| {
+            let end = offset as usize + data.len();
+            let length = file.written.len().max(end);
+            file.written.resize(length, 0);
+            file.written[end - data.len()..end].copy_from_slice(data);
+        })
     }
     fn try_lock_range(&self, _: std::ops::Bound<u64>, _: std::ops::Bound<u64>) -> Result<bool, redb::BackendError> {
         Ok(true)
@@ -167,12 +199,24 @@ impl StorageBackend for FaultyDisk {
     }
 }
 
-fn open_on(disk: FaultyDisk) -> Result<Embedded, OpenError> {
+/// A store's files: tables, log, log.
+type Disks = [FaultyDisk; 3];
+
+fn disks(operations_left: usize, files: [Vec<u8>; 3]) -> Disks {
+    let disk = FaultyDisk::default().with_operations(operations_left);
+    files.map(|bytes| disk.with_file(bytes))
+}
+
+/// Opens a store whose log is handed over after every other commit.
+fn open_on(disks: &Disks) -> Result<Embedded, OpenError> {
+    const TWO_COMMITS: u64 = 700;
     let directory = Path::new("a disk in memory");
+    let [tables, one, other] = disks.clone();
     let database = load::builder()
-        .create_with_backend(disk)
+        .create_with_backend(tables)
         .map_err(|e| OpenError::Database { directory: directory.to_owned(), source: e.into() })?;
-    Embedded::from_database(database, directory)
+    let logs = [one, other].map(|disk| Log::new(Box::new(disk)));
+    Embedded::from_files(Files { database, logs, checkpoint_bytes: TWO_COMMITS }, directory)
 }
 
 /// The disk fails at each operation in turn. After the first failure no commit is answered with success, and what was
@@ -180,11 +224,11 @@ fn open_on(disk: FaultyDisk) -> Result<Embedded, OpenError> {
 /// power cut, which keeps what was flushed.
 #[test]
 fn a_disk_that_fails_at_any_operation_loses_nothing_that_was_answered() {
-    const COMMITS: u128 = 6;
+    const COMMITS: u128 = 12;
     let mut completed = false;
     for operations in 0.. {
-        let disk = FaultyDisk::holding(Vec::new(), operations);
-        let Ok(store) = open_on(disk.clone()) else { continue };
+        let disks = disks(operations, Default::default());
+        let Ok(store) = open_on(&disks) else { continue };
         let answers: Vec<_> = (0..COMMITS).map(|n| commit(&store, put(n))).collect();
         let answered = answers.iter().take_while(|a| a.is_ok()).count();
         let refusals = &answers[answered..];
@@ -192,13 +236,14 @@ fn a_disk_that_fails_at_any_operation_loses_nothing_that_was_answered() {
         let kept: Vec<u128> = (0..answered as u128).collect();
         assert_eq!(stored_keys(&store), kept, "readers see what is durable, with {operations} operations");
         drop(store);
-        let Disk { written, flushed, .. } = std::mem::take(&mut *disk.0.lock().unwrap());
+        let [written, flushed] = [FaultyDisk::written, FaultyDisk::flushed].map(|what| disks.each_ref().map(what));
         for (survivor, bytes) in [("process crash", written), ("power cut", flushed)] {
-            let store = open_on(FaultyDisk::holding(bytes, usize::MAX)).unwrap();
+            let store = open_on(&self::disks(usize::MAX, bytes)).unwrap();
             assert!(stored_keys(&store).starts_with(&kept), "{survivor} with {operations} operations");
             assert_eq!(store.snapshot().generation.0 as usize, stored_keys(&store).len());
         }
-        if answered == COMMITS as usize {
+        // Something is left: the last checkpoint, too, has met no failure.
+        if disks[0].operations_left.load(Ordering::Relaxed) > 0 {
             completed = true;
             break;
         }
@@ -208,18 +253,47 @@ fn a_disk_that_fails_at_any_operation_loses_nothing_that_was_answered() {
 
 #[test]
 fn commits_that_wait_together_share_a_flush() {
-    let disk = FaultyDisk::holding(Vec::new(), usize::MAX);
-    let store = open_on(disk.clone()).unwrap();
-    let before = usize::MAX - disk.0.lock().unwrap().operations_left;
-    // While the disk's lock is held the writer is stuck in its first batch, and all others gather behind it.
-    let held = disk.0.lock().unwrap();
+    let disks = disks(usize::MAX, Default::default());
+    let store = open_on(&disks).unwrap();
+    let left = || disks[0].operations_left.load(Ordering::Relaxed);
+    let before = left();
+    // While the locks of the logs are held the writer is stuck in its first batch, and all others gather behind it.
+    let held = [&disks[1], &disks[2]].map(|log| log.file.lock().unwrap());
     let commits: Vec<_> = (0..200).map(|n| store.commit(store.head().generation, put(n))).collect();
     drop(held);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for committed in commits {
         runtime.block_on(committed).unwrap();
     }
-    let operations = usize::MAX - disk.0.lock().unwrap().operations_left - before;
+    let operations = before - left();
     assert!(operations < 100, "200 commits took {operations} disk operations");
     assert_eq!(stored_keys(&store).len(), 200);
+}
+
+#[test]
+fn a_store_without_a_log_is_read_and_gets_one() {
+    let directory = tempfile::tempdir().unwrap();
+    commit(&Embedded::open(directory.path()).unwrap(), put(7)).unwrap();
+    // As format 1 left it.
+    for name in ["store.log.0", "store.log.1"] {
+        std::fs::remove_file(directory.path().join(name)).unwrap();
+    }
+    tamper(directory.path(), |t| drop(t.open_table(META).unwrap().insert(META_FORMAT, 1).unwrap()));
+    let store = Embedded::open(directory.path()).unwrap();
+    assert_eq!(commit(&store, put(8)), Ok(Generation(2)));
+    drop(store);
+    assert_eq!(stored_keys(&Embedded::open(directory.path()).unwrap()), [7, 8]);
+    tamper(directory.path(), |t| {
+        let format = t.open_table(META).unwrap().get(META_FORMAT).unwrap().map(|row| row.value());
+        assert_eq!(format, Some(FORMAT), "a program that knows no log must not open it");
+    });
+}
+
+#[test]
+fn a_log_that_lacks_a_generation_is_damage() {
+    let disks = disks(usize::MAX, Default::default());
+    let [first, last] = [2, 2].map(Generation);
+    Log::new(Box::new(disks[1].clone())).append(&Entry { first, last, rows: Vec::new() }).unwrap();
+    let error = open_on(&disks).unwrap_err();
+    assert!(error.to_string().ends_with("is damaged: its log lacks generation 1"), "{error}");
 }
