@@ -167,6 +167,24 @@ GATES += [
 ]
 
 
+def of_change(what, metric, number=value, **limits):
+    return Gate("changes", "call to packets", what, number(GP, metric), **limits)
+
+
+GATES += [
+    of_change("AuthorizeSecurityGroupIngress p50, ms, beside 10,000 ENIs and 100,000 flows", "allow_p50", at_most=3),
+    of_change("AuthorizeSecurityGroupIngress p99, ms", "allow_p99", at_most=15),
+    of_change("RevokeSecurityGroupIngress p50, ms", "revoke_p50", at_most=3),
+    of_change("RevokeSecurityGroupIngress p99, ms", "revoke_p99", at_most=15),
+    of_change("packets that pass after a revocation was answered", "passed", worst, at_most=0),
+    of_change("packets that are lost after a permission was answered", "lost", worst, at_most=0),
+    of_change("AttachNetworkInterface p50 beyond a change that is no host's, ms", "attach_beyond", at_most=3),
+    of_change("ENI moved: attachment answered to first packet p50, ms", "move_p50", at_most=10),
+    of_change("ENI moved: attachment answered to first packet p99, ms", "move_p99", at_most=100),
+    of_change("ENI moved: packets to the instance that had it, after the answer", "move_strays", worst, at_most=0),
+]
+
+
 def needed(suite):
     """What the gates of a suite need: {subject: set of metrics}. Quick runs measure little more."""
     wanted = {}

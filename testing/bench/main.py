@@ -17,11 +17,11 @@ import gates  # noqa: E402
 import results  # noqa: E402
 import specification  # noqa: E402
 
-SUITES = ("paths", "control")
+SUITES = ("paths", "control", "changes")
 CHARTED = {"paths": ("raw", ["tcp_1", "tcp_4", "tcp_1_nogso", "rr_p50", "rr_p99", "connect_1", "connect_4", "pps_1", "pps_1k", "pps_100k", "new_flows", "cpu_1_nogso"])}  # fmt: skip
 
 
-def arguments():
+def parser():
     parser = argparse.ArgumentParser(prog="./bench", description="Benchmarks beside what a user would use instead.")
     parser.add_argument("--quick", action="store_true", help="some 10 minutes: what gates need, in shorter samples, fewer rounds, smaller worlds")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a gate is missed")
@@ -31,7 +31,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, help="instead of the suite's own number")
     parser.add_argument("--json", type=Path, metavar="FILE", help="raw samples [default: .cache/bench/samples.json]")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="SVG [default: beside the samples]")
-    return parser.parse_args()
+    return parser
 
 
 def available():
@@ -39,19 +39,19 @@ def available():
 
 
 def chosen(options):
-    """The suites by name; with --only those that have some of these subjects."""
+    """The suites by name; with --only those that have some of these subjects. Ends with 2 where nothing would run."""
     suites = {name: importlib.import_module(f"{name}.suite") for name in options.suite or available()}
     if not options.only:
         return suites
     unknown = set(options.only).difference(*(suite.SUBJECTS for suite in suites.values()))
     if unknown:
         there = ", ".join(subject for suite in suites.values() for subject in suite.SUBJECTS)
-        raise SystemExit(f"nothing is called {', '.join(sorted(unknown))}; there are {there}")
+        parser().error(f"nothing in {', '.join(suites)} is called {', '.join(sorted(unknown))}; there are {there}")
     return {name: suite for name, suite in suites.items() if not set(suite.SUBJECTS).isdisjoint(options.only)}
 
 
 def main():
-    options = arguments()
+    options = parser().parse_args()
     # What was started is ended also then.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     options.binaries = Path(os.environ["BENCH_BINARIES"])

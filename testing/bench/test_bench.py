@@ -15,6 +15,7 @@ import gates  # noqa: E402
 import main  # noqa: E402
 import results  # noqa: E402
 import specification  # noqa: E402
+from changes import suite as changes  # noqa: E402
 from control import suite as control  # noqa: E402
 from paths import groundplane, growth, linux, metrics, plan, suite  # noqa: E402
 from paths.suite import GROWTH_METRICS  # noqa: E402
@@ -98,14 +99,55 @@ def test_what_the_gates_of_the_api_need_is_among_its_servers():
     assert needed and set(needed) <= set(control.SUBJECTS) and all(names <= set(control.METRICS) for names in needed.values())
 
 
-def test_only_the_suites_that_have_such_a_subject_run():
+@pytest.mark.parametrize("quick", [False, True])
+def test_each_server_of_the_api_is_first_in_turn_and_does_what_gates_need(quick):
+    class Measured(SimpleNamespace):
+        def measure(self, job, _writes, _seconds):
+            return dict.fromkeys((*job.metrics, "rss"), 1.0)
+
+    kinds = [("groundplane", 1_000), ("groundplane", 10_000), ("groundplane", 100_000), ("moto", 10_000)]
+    servers = [Measured(kind=kind, name=f"{kind}-{enis}") for kind, enis in kinds]
+    rounds = [control.take_round(servers, number, SimpleNamespace(quick=quick)) for number in range(9)]
+    rounds[-1]["samples"]["groundplane-100000"]["start"] = 1.0
+    assert len({one["orders"]["create_16"][0] for one in rounds}) == len(servers)
+    seldom = [one["orders"]["by_id_16"][0] for one in rounds if "by_id_16" in one["orders"]]
+    assert len(seldom) == len(set(seldom)) == 3
+    judged = gates.judge({"control": result(*(one["samples"] for one in rounds))})
+    assert judged and all(one.verdict != gates.NOT_MEASURED for one in judged)
+
+
+def test_what_the_gates_of_changes_need_is_among_its_metrics():
+    needed = gates.needed("changes")
+    assert set(needed) == {"groundplane"} and needed["groundplane"] <= set(changes.METRICS)
+
+
+def test_a_packet_disobeys_if_it_left_after_the_answer():
+    # Allowed from 10 to 50 ms, revoked from 60 to 100 ms.
+    at = lambda *milliseconds: [ms * 1_000_000 for ms in milliseconds]  # noqa: E731
+    allows, revokes = [at(5, 10), at(100, 110)], [at(50, 60), at(150, 160)]
+    sent = at(1, 20, 49, 55, 70, 95, 120)
+    for heard, passed, lost in (
+        ({1: 21, 2: 50, 6: 121}, 0, 0),
+        # The one of 49 ms may meet either; that of 95 ms was heard when it was allowed again.
+        ({1: 21, 5: 105, 6: 121}, 0, 0),
+        ({2: 50, 3: 56, 4: 71, 6: 121}, 1, 1),
+    ):
+        heard = {number: ms * 1_000_000 for number, ms in heard.items()}
+        assert changes.disobeying(allows, revokes, sent, heard) == {"passed": passed, "lost": lost}
+
+
+def test_only_the_suites_that_have_such_a_subject_run(capsys):
     options = SimpleNamespace(suite=None, only=["raw", "groundplane"])
     assert list(main.chosen(options)) == ["paths"]
     options.only = ["moto-1000", "raw"]
     assert list(main.chosen(options)) == ["paths", "control"]
-    options.only = ["row"]
-    with pytest.raises(SystemExit, match="nothing is called row; there are raw, "):
-        main.chosen(options)
+    for options.suite, options.only, said in (
+        (None, ["row"], "nothing in paths, control, changes is called row; there are raw, "),
+        (["paths"], ["moto-1000"], "nothing in paths is called moto-1000; there are raw, "),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main.chosen(options)
+        assert ended.value.code == 2 and said in capsys.readouterr().err
 
 
 def test_a_round_goes_job_by_job_and_each_path_is_first_in_turn():

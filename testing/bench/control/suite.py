@@ -1,13 +1,18 @@
 """The API's speed: Groundplane beside moto_server, each with so many network interfaces.
 
-All servers run from the first round to the last; in a round each does the same work, one after the other. Groundplane stores durably
-(it answers after fsync) and waits until its host obeys; moto keeps everything in memory and forwards nothing.
+All servers run from the first round to the last. A round goes job by job: in each, all servers that take part do the same work right after
+each other. Groundplane stores durably (it answers after fsync) and waits until its host obeys; moto keeps everything in memory and
+forwards nothing.
 
-A quick run has the servers that gates compare, and asks moto for pages in its first round only: with 16 clients that alone takes moto
-most of a minute.
+What waits for the disk varies most, from one second to the next: creations take a turn in every round, and all else in every third, so that
+many short turns make a steady median. What filling the servers has left for the disk is written before the first round.
+
+A quick run does what gates compare, and asks moto for pages in its first round only: with 16 clients that alone takes moto most of a
+minute.
 """
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -20,6 +25,7 @@ import urllib.parse
 import urllib.request
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import gates
@@ -35,16 +41,58 @@ SUBJECTS = [f"{kind}-{enis}" for kind, enis in SERVERS]
 RULES_PER_GROUP = 60
 SUBNETS = 4
 START_SECONDS = 120
+ROUNDS, QUICK_ROUNDS = 15, 9
+SECONDS, QUICK_SECONDS = 3, 1
+# Creations and rules in a turn by many clients; a quarter by one.
+WRITES, MOTO_WRITES = 1_200, 60
 # Servers that are filled at a time: nothing is measured meanwhile, and moto takes long and one CPU.
 FILLED_AT_ONCE = 2
 
+WORKS = {"create": "CreateNetworkInterface", "by_id": "Describe by id", "page": "filtered page of 100", "authorize": "Authorize"}
+# Rounds between two turns of what is steady.
+SELDOM = 3
+
+
+@dataclass(frozen=True)
+class Job:
+    """One figure with its latencies: so many clients at one kind of work."""
+
+    work: str
+    clients: int
+
+    @property
+    def name(self):
+        return f"{self.work}_{self.clients}"
+
+    @property
+    def metrics(self):
+        return (self.name, f"{self.name}_p50", f"{self.name}_p99")
+
+    @property
+    def every(self):
+        """It has its turn in every so many rounds."""
+        return 1 if self.work == "create" else SELDOM
+
+    def is_due(self, server, number, quick):
+        """Whether a server takes part in a round."""
+        if number % self.every:
+            return False
+        needed = gates.needed(NAME).get(server.name)
+        # What no gate needs runs because somebody has asked for it.
+        if not quick or needed is None:
+            return True
+        if server.kind == "moto" and self.work == "page" and number:
+            return False
+        return not needed.isdisjoint(self.metrics)
+
+
+JOBS = [Job(work, clients) for clients in CLIENTS for work in WORKS]
 METRICS = {}
-for clients in CLIENTS:
-    for work, title in (("create", "CreateNetworkInterface"), ("by_id", "Describe by id"), ("page", "filtered page of 100"), ("authorize", "Authorize")):
-        who = f"{clients} client{'s' if clients > 1 else ''}"
-        METRICS[f"{work}_{clients}"] = {"unit": "calls/s", "better": "higher", "title": f"{title}, {who}"}
-        METRICS[f"{work}_{clients}_p50"] = {"unit": "ms", "better": "lower", "title": f"{title}, {who}, p50"}
-        METRICS[f"{work}_{clients}_p99"] = {"unit": "ms", "better": "lower", "title": f"{title}, {who}, p99"}
+for job in JOBS:
+    title = f"{WORKS[job.work]}, {job.clients} client{'s' if job.clients > 1 else ''}"
+    METRICS[job.name] = {"unit": "calls/s", "better": "higher", "title": title}
+    METRICS[f"{job.name}_p50"] = {"unit": "ms", "better": "lower", "title": f"{title}, p50"}
+    METRICS[f"{job.name}_p99"] = {"unit": "ms", "better": "lower", "title": f"{title}, p99"}
 METRICS["rss"] = {"unit": "MiB", "better": "lower", "title": "memory of the server"}
 METRICS["start"] = {"unit": "s", "better": "lower", "title": "start with what is stored"}
 
@@ -153,26 +201,25 @@ class Server:
         self.lay_out()
         self.fill()
 
-    def sample(self, writes, seconds, pages=True):
-        """One round's work; pages only where wanted."""
-        found = {}
-        for clients in CLIENTS:
-            own = writes if clients > 1 else max(writes // 4, 20)
-            new = self.directory / "new"
-            new.unlink(missing_ok=True)
-            reports = {
-                "create": self.load(clients, "create", "--subnets", ",".join(self.subnets), "--calls", own, "--ids", new),
-                "by_id": self.load(clients, "by-id", "--ids", self.ids, "--seconds", seconds),
-                "authorize": self.authorize(clients, own),
-            }
-            if pages:
-                reports["page"] = self.load(clients, "page", "--subnets", ",".join(self.subnets), "--seconds", seconds)
-            found["rss"] = self.rss()
-            self.load(CLIENTS[-1], "delete", "--ids", new)
-            for work, report in reports.items():
-                found[f"{work}_{clients}"] = report["per_second"]
-                found[f"{work}_{clients}_p50"], found[f"{work}_{clients}_p99"] = report["p50_ms"], report["p99_ms"]
-        return found
+    def measure(self, job, writes, seconds):
+        """One turn of a job: {metric: number}. What it creates is deleted again, so that the server's size stays."""
+        calls = writes if job.clients > 1 else max(writes // 4, 20)
+        if job.work == "create":
+            report = self.create(job.clients, calls)
+        elif job.work == "authorize":
+            report = self.authorize(job.clients, calls)
+        elif job.work == "by_id":
+            report = self.load(job.clients, "by-id", "--ids", self.ids, "--seconds", seconds)
+        else:
+            report = self.load(job.clients, "page", "--subnets", ",".join(self.subnets), "--seconds", seconds)
+        return dict(zip(job.metrics, (report["per_second"], report["p50_ms"], report["p99_ms"]))) | {"rss": self.rss()}
+
+    def create(self, clients, calls):
+        new = self.directory / "new"
+        report = self.load(clients, "create", "--subnets", ",".join(self.subnets), "--calls", calls, "--ids", new)
+        self.load(CLIENTS[-1], "delete", "--ids", new)
+        new.unlink()
+        return report
 
     def authorize(self, clients, calls):
         # Into new groups, each of which gets no more rules than it may have.
@@ -180,11 +227,26 @@ class Server:
         return self.load(clients, "authorize", "--groups", ",".join(groups), "--calls", calls)
 
 
+def take_round(servers, number, options):
+    """Job by job, all servers that take part one right after the other, each first in turn."""
+    samples, orders = {server.name: {} for server in servers}, {}
+    for job in JOBS:
+        due = [server for server in servers if job.is_due(server, number, options.quick)]
+        if not due:
+            continue
+        turn = number // job.every
+        order = results.orders(due, turn + 1)[turn]
+        orders[job.name] = [server.name for server in order]
+        for server in order:
+            writes = MOTO_WRITES if server.kind == "moto" else WRITES
+            samples[server.name] |= server.measure(job, writes, QUICK_SECONDS if options.quick else SECONDS)
+    return {"orders": orders, "samples": samples}
+
+
 def run(options):
     chosen = options.only or (gates.needed(NAME) if options.quick else SUBJECTS)
     wanted = [server for server, subject in zip(SERVERS, SUBJECTS) if subject in chosen]
-    rounds = options.rounds or (3 if options.quick else 5)
-    seconds = 1 if options.quick else 3
+    rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     machine, taken = results.machine(), []
     with tempfile.TemporaryDirectory(prefix="gp-bench-") as directory:
         servers = [Server(kind, enis, directory, options.binaries) for kind, enis in wanted]
@@ -193,15 +255,10 @@ def run(options):
                 # What takes longest first.
                 for filling in [pool.submit(server.fill_up, options.say) for server in reversed(servers)]:
                     filling.result()
+            os.sync()
             for number in range(rounds):
-                order = results.orders(servers, rounds)[number]
-                samples = {}
-                for server in order:
-                    options.say(f"round {number + 1} of {rounds}: {server.name}")
-                    writes = 60 if server.kind == "moto" else (1_200 if options.quick else 3_000)
-                    pages = number == 0 or server.kind != "moto" or not options.quick
-                    samples[server.name] = server.sample(writes, seconds, pages)
-                taken.append({"order": [server.name for server in order], "samples": samples})
+                options.say(f"round {number + 1} of {rounds}")
+                taken.append(take_round(servers, number, options))
             for server in (server for server in servers if server.kind == "groundplane"):
                 server.stop()
                 taken[-1]["samples"][server.name]["start"] = server.start()
@@ -211,7 +268,7 @@ def run(options):
     result = {
         "suite": NAME,
         "machine": machine,
-        "settings": {"quick": options.quick, "rounds": rounds, "seconds": seconds, "clients": list(CLIENTS)},
+        "settings": {"quick": options.quick, "rounds": rounds, "seconds": QUICK_SECONDS if options.quick else SECONDS, "clients": list(CLIENTS)},
         "metrics": METRICS,
         "rounds": taken,
         "notes": [
