@@ -71,12 +71,12 @@ impl<K: Kernel> Work<'_, K> {
     }
 
     /// Puts another decision into an entry that is there; false where it is not there. Where it tells of other connections
-    /// then, those that it told of so far hear of it once more, and get records.
+    /// then, the records of those that it told of so far say from here on what it has seen.
     pub fn replace_flow(&mut self, entry: &FlowEntry) -> Result<bool, KernelError> {
         if let Some(old) = self.kernel.flow(entry.key())?
             && !entry.can_stand_for(&old)
         {
-            self.note(entry.key(), &old, false);
+            self.note(entry.key(), &old, true);
             self.record_opened(entry.key(), &old);
         }
         self.kernel.replace_flow(entry)
