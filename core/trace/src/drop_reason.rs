@@ -110,4 +110,6 @@ drop_reasons! {
     BandwidthOutAllowance = 35, "bandwidth-out-allowance";
     /// The receiver's instance has used up the bandwidth that its type allows it to receive (ENA's bw_in_allowance_exceeded).
     BandwidthInAllowance = 36, "bandwidth-in-allowance";
+    /// So many first packets of the ENI waited for a decision that this one found no room.
+    UpcallQueue = 37, "upcall-queue";
 }

@@ -33,7 +33,7 @@ pub use uplink::{UplinkConfig, Way, check_region, check_uplink};
 
 use boots::BootLine;
 use gp_compile::HostView;
-use gp_linux::{NetNs, PacketSender, Tap};
+use gp_linux::{NetNs, PacketSender, Tap, TapDrops};
 use gp_maps::{Capacity, Fastpath};
 use gp_slowpath::{Engine, HostKernel, Now, UpcallRunner};
 use plumbing::Plumbing;
@@ -86,7 +86,9 @@ impl Agent {
         let tap = Tap::ensure(&netns, UPCALL_TAP, UPCALL_MTU, UPCALL_QUEUES)?;
         tap.steer(fastpath.queue_program_fd())?;
         fastpath.settings().set_upcall_ifindex(tap.ifindex)?;
-        let engine = Arc::new(Engine::new(HostKernel::new(&fastpath, PacketSender::open(&netns)?)));
+        let sender = PacketSender::open(&netns)?;
+        let kernel = HostKernel::new(&fastpath, sender, TapDrops::open(&netns, UPCALL_TAP)?);
+        let engine = Arc::new(Engine::new(kernel));
         let plumbing = Arc::new(Plumbing::new(netns, fastpath, engine.clone(), config.bandwidth_limits)?);
 
         let applied = Arc::new(AtomicU64::new(0));

@@ -73,3 +73,5 @@
 #define GP_DROP_BANDWIDTH_OUT_ALLOWANCE 35u
 /* The receiver's instance has used up the bandwidth that its type allows it to receive (ENA's bw_in_allowance_exceeded). */
 #define GP_DROP_BANDWIDTH_IN_ALLOWANCE 36u
+/* So many first packets of the ENI waited for a decision that this one found no room. */
+#define GP_DROP_UPCALL_QUEUE 37u

@@ -49,7 +49,7 @@ pub use process::{ProcessId, wait_end};
 pub use record::{load_record, save_record};
 pub use removal::LinkRemover;
 pub use route::{FoundRoute, Route};
-pub use tap::{TAP_QUEUE_PACKETS, Tap};
+pub use tap::{TAP_QUEUE_PACKETS, Tap, TapDrops};
 pub use uplink::{OuterEnd, configure_outer_end, make_router, read_sysctl};
 
 /// A MAC address, as it stands in a frame.

@@ -85,6 +85,8 @@ pub struct LinkInfo {
     pub peer_ifindex: Option<u32>,
     /// Whether the kernel sends what it is given for this link, and does not drop it.
     pub is_active: bool,
+    /// Frames that it was given to send and has dropped: of a TAP those whose queue was full.
+    pub tx_dropped: u64,
 }
 
 /// The links of one network namespace.
@@ -357,6 +359,7 @@ fn read_link(object: &RouteNetlinkMessage) -> Option<LinkInfo> {
             LinkAttribute::Address(mac) => link.mac = mac.as_slice().try_into().unwrap_or_default(),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Link(index) => link.peer_ifindex = Some(*index),
+            LinkAttribute::Stats64(stats) => link.tx_dropped = stats.tx_dropped,
             LinkAttribute::Qdisc(name) => link.is_active = name != "noop",
             LinkAttribute::LinkInfo(infos) => {
                 link.kind = infos.iter().find_map(|info| match info {

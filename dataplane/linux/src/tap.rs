@@ -19,6 +19,27 @@ pub const TAP_QUEUE_PACKETS: u32 = 2048;
 /// Frames that may wait for a guest.
 const TX_QUEUE_PACKETS: u32 = 1000;
 
+/// Tells how many frames a TAP has dropped since it was made, because the queue where they were to wait was full.
+#[derive(Debug)]
+pub struct TapDrops {
+    links: Links,
+    name: String,
+}
+
+impl TapDrops {
+    /// # Errors
+    /// No netlink socket is to be had.
+    pub fn open(netns: &NetNs, name: &str) -> Result<Self, LinuxError> {
+        Ok(Self { links: Links::open(netns)?, name: name.to_owned() })
+    }
+
+    /// # Errors
+    /// When the TAP is gone, or the kernel's answer can't be read.
+    pub fn count(&self) -> Result<u64, LinuxError> {
+        Ok(self.links.link(&self.name)?.ok_or_else(|| vanished(&self.name))?.tx_dropped)
+    }
+}
+
 /// An open TAP device with one queue or more, each of which fills by itself. The descriptors do not block.
 #[derive(Debug)]
 pub struct Tap {
@@ -201,6 +222,20 @@ mod tests {
             let link = Links::open(&netns).unwrap().link("gp-up").unwrap().unwrap();
             assert!(link.is_up && link.is_active, "{link:?}");
         }
+    }
+
+    #[test]
+    fn frames_that_find_the_queue_full_are_counted() {
+        if !root_or_skip() {
+            return;
+        }
+        const MORE: u32 = 100;
+        let netns = NetNs::new_unpinned().unwrap();
+        let tap = Tap::ensure(&netns, "gp-up", 9001, 1).unwrap();
+        let (sender, drops) = (PacketSender::open(&netns).unwrap(), TapDrops::open(&netns, "gp-up").unwrap());
+        let sent = |count: u32| (0..count).filter(|_| sender.send(tap.ifindex, &frame(60)).is_ok()).count();
+        assert_eq!((sent(TAP_QUEUE_PACKETS), drops.count().unwrap()), (TAP_QUEUE_PACKETS as usize, 0));
+        assert_eq!((sent(MORE), drops.count().unwrap()), (0, MORE.into()));
     }
 
     #[test]

@@ -4,10 +4,11 @@ use gp_abi::{
     AllowanceKey, AllowanceValue, Bucket, ConnectionKey, ConnectionValue, EniState, FlowKey, FlowValue, Opened, PairKey,
 };
 use gp_compile::{FlowEntry, PairEntry};
-use gp_linux::PacketSender;
+use gp_linux::{PacketSender, TapDrops};
 use gp_maps::{
     Allowances, Buckets, Connections, DropCounters, EniStates, Fastpath, Flows, Grants, MapError, OpenedRing, Pairs,
 };
+use gp_trace::DropReason;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// What the kernel could not do.
@@ -88,7 +89,7 @@ pub trait Kernel: Send + Sync {
     fn scan_allowances(&self, visit: &mut dyn FnMut(&AllowanceKey, &AllowanceValue)) -> Result<(), KernelError>;
 
     /// Packets that the fast path dropped, by reason.
-    fn drops(&self) -> Result<Vec<(gp_trace::DropReason, u64)>, KernelError>;
+    fn drops(&self) -> Result<Vec<(DropReason, u64)>, KernelError>;
 
     /// Sends a frame out of a host side, to the guest behind it.
     fn send(&self, ifindex: u32, frame: &[u8]) -> Result<(), KernelError>;
@@ -107,10 +108,11 @@ pub struct HostKernel {
     grants: Grants,
     opened: OpenedRing,
     sender: PacketSender,
+    upcall_queue: TapDrops,
 }
 
 impl HostKernel {
-    pub fn new(fastpath: &Fastpath, sender: PacketSender) -> Self {
+    pub fn new(fastpath: &Fastpath, sender: PacketSender, upcall_queue: TapDrops) -> Self {
         Self {
             flows: fastpath.flows().clone(),
             enis: fastpath.enis().clone(),
@@ -122,6 +124,7 @@ impl HostKernel {
             grants: fastpath.grants().clone(),
             opened: fastpath.opened().clone(),
             sender,
+            upcall_queue,
         }
     }
 }
@@ -213,8 +216,10 @@ impl Kernel for HostKernel {
     fn scan_allowances(&self, visit: &mut dyn FnMut(&AllowanceKey, &AllowanceValue)) -> Result<(), KernelError> {
         Ok(self.allowances.scan(visit)?)
     }
-    fn drops(&self) -> Result<Vec<(gp_trace::DropReason, u64)>, KernelError> {
-        Ok(self.drops.read()?)
+    fn drops(&self) -> Result<Vec<(DropReason, u64)>, KernelError> {
+        let mut drops = self.drops.read()?;
+        drops.push((DropReason::UpcallQueue, self.upcall_queue.count()?));
+        Ok(drops)
     }
     fn send(&self, ifindex: u32, frame: &[u8]) -> Result<(), KernelError> {
         Ok(self.sender.send(ifindex, frame)?)
