@@ -5,12 +5,12 @@
 //! for the ENIs of an instance as its type allows, and [`PER_GATEWAY_MAX`] for each gateway.
 
 use crate::clock::Now;
+use crate::places::{Keyed, Place, PlacedTable};
 use gp_abi::{ConnectionKey, ConnectionValue};
 use gp_compile::{connection_entry, connection_of};
 use gp_model::{ConnectionTracking, NatGatewayId};
 use gp_trace::{Activity, Connection, DirectionActivity, NatPorts, Tracker};
 use gp_wire::{FiveTuple, TcpFlags, protocol};
-use indexmap::IndexMap;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
@@ -117,12 +117,19 @@ pub(crate) struct ConnectionTable {
     refused: HashMap<Tracker, u64>,
 }
 
+impl Keyed for Tracked {
+    type Key = FiveTuple;
+
+    fn key(&self) -> FiveTuple {
+        canonical(&self.connection.tuple)
+    }
+}
+
 #[derive(Debug, Default)]
 struct OfTracker {
-    /// In places, so that a sweep can go through them by portions.
-    connections: IndexMap<FiveTuple, Tracked>,
-    /// The tuple of the connection that is translated to this one.
-    by_translated: HashMap<FiveTuple, FiveTuple>,
+    connections: PlacedTable<Tracked>,
+    /// The place of the connection that is translated to this tuple.
+    by_translated: HashMap<FiveTuple, Place>,
     ports: NatPorts,
 }
 
@@ -132,23 +139,22 @@ pub(crate) fn canonical(tuple: &FiveTuple) -> FiveTuple {
 }
 
 impl OfTracker {
-    fn place_of(&self, tuple: &FiveTuple) -> Option<FiveTuple> {
+    fn place_of(&self, tuple: &FiveTuple) -> Option<Place> {
         let tuple = canonical(tuple);
-        if self.connections.contains_key(&tuple) { Some(tuple) } else { self.by_translated.get(&tuple).copied() }
+        self.connections.find(&tuple).or_else(|| self.by_translated.get(&tuple).copied())
     }
 
     fn insert(&mut self, tracked: Tracked) {
-        let place = canonical(&tracked.connection.tuple);
-        self.remove(&place);
+        self.remove(&tracked.connection.tuple);
+        let place = self.connections.insert(tracked);
         if let Some(translated) = tracked.connection.translated {
             self.by_translated.insert(canonical(&translated), place);
             self.ports.take(&translated);
         }
-        self.connections.insert(place, tracked);
     }
 
     fn remove(&mut self, tuple: &FiveTuple) -> Option<Tracked> {
-        let removed = self.connections.swap_remove(&self.place_of(tuple)?)?;
+        let removed = self.connections.remove(self.place_of(tuple)?)?;
         if let Some(translated) = removed.connection.translated {
             self.by_translated.remove(&canonical(&translated));
             self.ports.release(&translated);
@@ -160,13 +166,13 @@ impl OfTracker {
 impl ConnectionTable {
     pub fn get(&self, tracker: Tracker, tuple: &FiveTuple) -> Option<&Tracked> {
         let of = self.by_tracker.get(&tracker)?;
-        of.connections.get(&of.place_of(tuple)?)
+        of.connections.get(of.place_of(tuple)?)
     }
 
     pub fn get_mut(&mut self, tracker: Tracker, tuple: &FiveTuple) -> Option<&mut Tracked> {
         let of = self.by_tracker.get_mut(&tracker)?;
         let place = of.place_of(tuple)?;
-        of.connections.get_mut(&place)
+        of.connections.get_mut(place)
     }
 
     /// Is there room for one more of this tracker?
@@ -191,7 +197,7 @@ impl ConnectionTable {
     /// Takes all connections of a tracker out.
     pub fn remove_tracker(&mut self, tracker: Tracker) -> Vec<Tracked> {
         self.refused.remove(&tracker);
-        self.by_tracker.remove(&tracker).map(|of| of.connections.into_values().collect()).unwrap_or_default()
+        self.by_tracker.remove(&tracker).map(|of| of.connections.into_entries().collect()).unwrap_or_default()
     }
 
     /// Counts a connection that found no room.
@@ -221,17 +227,15 @@ impl ConnectionTable {
     }
 
     /// The connections of a tracker in the `count` places before `end`, and where that portion begins. Whoever goes on from
-    /// there meets all of them but those that have come meanwhile: a place that gets free is given to the last one.
+    /// there meets all of them but those that have come meanwhile.
     pub fn portion(&self, tracker: Tracker, end: usize, count: usize) -> (impl Iterator<Item = &Tracked>, usize) {
         let connections = self.by_tracker.get(&tracker).map(|of| &of.connections);
-        let end = end.min(self.len_of(tracker));
-        let start = end.saturating_sub(count);
-        let portion = connections.and_then(|connections| connections.get_range(start..end));
-        (portion.into_iter().flat_map(|portion| portion.values()), start)
+        let end = end.min(connections.map_or(0, PlacedTable::places));
+        (connections.into_iter().flat_map(move |all| all.before(end, count)), end.saturating_sub(count))
     }
 
     pub fn of_tracker(&self, tracker: Tracker) -> impl Iterator<Item = &Tracked> {
-        self.by_tracker.get(&tracker).into_iter().flat_map(|of| of.connections.values())
+        self.by_tracker.get(&tracker).into_iter().flat_map(|of| of.connections.iter())
     }
 }
 

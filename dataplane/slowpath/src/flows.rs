@@ -1,9 +1,10 @@
 //! Which flows are cached, and what each of them rests on.
 //!
-//! Flows between the same ENIs read the same, so each distinct list of reads is kept once, with its flows. A change asks:
-//! which lists hold one of these reads, and which flows have those lists?
+//! Flows between the same ENIs read the same, so each distinct list of reads is kept once for a port, with a chain of its
+//! flows. A change asks: which lists hold one of these reads, and which flows have those lists?
 
 use crate::connections::canonical;
+use crate::places::{Keyed, NOWHERE, Place, PlacedTable};
 use gp_abi::{FlowKey, FlowValue};
 use gp_trace::{Pass, Read, Tracker};
 use gp_wire::FiveTuple;
@@ -15,13 +16,31 @@ pub(crate) type ListId = usize;
 
 #[derive(Debug, Default)]
 pub(crate) struct FlowIndex {
-    by_port: HashMap<u32, HashMap<FlowKey, ListId>>,
+    by_port: HashMap<u32, PlacedTable<Flow>>,
     lists: Vec<List>,
     free: Vec<ListId>,
-    id_of_list: HashMap<Arc<[Read]>, ListId>,
+    /// The lists of these reads, of one port each.
+    ids_of_lists: HashMap<Arc<[Read]>, Vec<ListId>>,
     lists_with: HashMap<Read, HashSet<ListId>>,
     by_gateway: HashMap<FlowKey, Gateways>,
     of_connection: HashMap<(Tracker, FiveTuple), HashSet<FlowKey>>,
+}
+
+/// A flow in its port's table, between two others of its list.
+#[derive(Debug)]
+struct Flow {
+    key: FlowKey,
+    list: ListId,
+    previous: Place,
+    next: Place,
+}
+
+impl Keyed for Flow {
+    type Key = FlowKey;
+
+    fn key(&self) -> FlowKey {
+        self.key
+    }
 }
 
 /// Of a flow that passes other trackers than the ENIs at its ends, or those with other tuples: who must hear of its
@@ -41,25 +60,27 @@ pub(crate) struct News {
     pub bytes: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct List {
+    port: u32,
     reads: Arc<[Read]>,
-    flows: HashSet<FlowKey>,
+    /// Of the port's flows that rest on this.
+    first: Place,
     /// Pairs, by number, whose flows rest on this.
     pairs: HashSet<u64>,
 }
 
 impl FlowIndex {
     pub fn contains(&self, key: &FlowKey) -> bool {
-        self.by_port.get(&key.port).is_some_and(|flows| flows.contains_key(key))
+        self.by_port.get(&key.port).is_some_and(|flows| flows.find(key).is_some())
     }
 
     pub fn len(&self) -> usize {
-        self.by_port.values().map(HashMap::len).sum()
+        self.by_port.values().map(PlacedTable::len).sum()
     }
 
     pub fn len_of(&self, port: u32) -> usize {
-        self.by_port.get(&port).map_or(0, HashMap::len)
+        self.by_port.get(&port).map_or(0, PlacedTable::len)
     }
 
     /// The port with the most flows.
@@ -68,25 +89,29 @@ impl FlowIndex {
     }
 
     pub fn of_port(&self, port: u32) -> impl Iterator<Item = &FlowKey> {
-        self.by_port.get(&port).into_iter().flat_map(HashMap::keys)
+        self.by_port.get(&port).into_iter().flat_map(PlacedTable::iter).map(|flow| &flow.key)
     }
 
     /// Notes a flow with what it rests on; what was known of it is replaced.
     pub fn insert(&mut self, key: FlowKey, reads: &[Read]) {
-        let list = self.list_of(reads);
+        let list = self.list_of(key.port, reads);
         self.insert_listed(key, list);
     }
 
-    /// The same, with a list that a pair holds.
+    /// The same, with a list of its port that a pair holds.
     pub fn insert_listed(&mut self, key: FlowKey, list: ListId) {
-        let old = self.by_port.entry(key.port).or_default().insert(key, list);
-        if old == Some(list) {
-            return;
+        let flows = self.by_port.entry(key.port).or_default();
+        let Some(place) = flows.find(&key) else {
+            let place = flows.insert(Flow { key, list, previous: NOWHERE, next: NOWHERE });
+            return prepend(flows, &mut self.lists[list], place);
+        };
+        let Some(old) = flows.get(place).map(|flow| flow.list).filter(|old| *old != list) else { return };
+        detach(flows, &mut self.lists[old], place);
+        if let Some(flow) = flows.get_mut(place) {
+            flow.list = list;
         }
-        if let Some(old) = old {
-            self.unlist(&key, old);
-        }
-        self.lists[list].flows.insert(key);
+        prepend(flows, &mut self.lists[list], place);
+        self.free_if_unused(old);
     }
 
     /// Notes whose packets a flow's are. No passes: those of the ENIs at its ends, with its own tuple.
@@ -136,11 +161,14 @@ impl FlowIndex {
     pub fn remove(&mut self, key: &FlowKey) -> bool {
         self.forget_passes(key);
         let Some(flows) = self.by_port.get_mut(&key.port) else { return false };
-        let Some(list) = flows.remove(key) else { return false };
+        let Some(place) = flows.find(key) else { return false };
+        let Some(list) = flows.get(place).map(|flow| flow.list) else { return false };
+        detach(flows, &mut self.lists[list], place);
+        flows.remove(place);
         if flows.is_empty() {
             self.by_port.remove(&key.port);
         }
-        self.unlist(key, list);
+        self.free_if_unused(list);
         true
     }
 
@@ -148,12 +176,18 @@ impl FlowIndex {
     pub fn resting_on<'a>(&self, reads: impl IntoIterator<Item = &'a Read>) -> Vec<FlowKey> {
         let lists: HashSet<ListId> =
             reads.into_iter().filter_map(|read| self.lists_with.get(read)).flatten().copied().collect();
-        lists.iter().flat_map(|list| &self.lists[*list].flows).copied().collect()
+        lists.iter().flat_map(|list| self.flows_of(&self.lists[*list])).collect()
     }
 
-    /// The list of these reads, kept until the pair releases it.
-    pub fn hold(&mut self, reads: &[Read], pair: u64) -> ListId {
-        let list = self.list_of(reads);
+    fn flows_of(&self, list: &List) -> impl Iterator<Item = FlowKey> {
+        let flows = self.by_port.get(&list.port);
+        let at = move |place: Place| flows.and_then(|flows| flows.get(place));
+        std::iter::successors(at(list.first), move |flow| at(flow.next)).map(|flow| flow.key)
+    }
+
+    /// The list of these reads for flows of this port, kept until the pair releases it.
+    pub fn hold(&mut self, port: u32, reads: &[Read], pair: u64) -> ListId {
+        let list = self.list_of(port, reads);
         self.lists[list].pairs.insert(pair);
         list
     }
@@ -170,12 +204,13 @@ impl FlowIndex {
         lists.flat_map(|list| &self.lists[*list].pairs).copied().collect()
     }
 
-    fn list_of(&mut self, reads: &[Read]) -> ListId {
-        if let Some(list) = self.id_of_list.get(reads) {
-            return *list;
+    fn list_of(&mut self, port: u32, reads: &[Read]) -> ListId {
+        let same = self.ids_of_lists.get(reads).into_iter().flatten();
+        if let Some(list) = same.copied().find(|list| self.lists[*list].port == port) {
+            return list;
         }
         let reads: Arc<[Read]> = reads.into();
-        let list = List { reads: Arc::clone(&reads), ..List::default() };
+        let list = List { port, reads: Arc::clone(&reads), first: NOWHERE, pairs: HashSet::new() };
         let id = match self.free.pop() {
             Some(id) => {
                 self.lists[id] = list;
@@ -189,20 +224,16 @@ impl FlowIndex {
         for read in reads.iter() {
             self.lists_with.entry(*read).or_default().insert(id);
         }
-        self.id_of_list.insert(reads, id);
+        self.ids_of_lists.entry(reads).or_default().push(id);
         id
     }
 
-    fn unlist(&mut self, key: &FlowKey, id: ListId) {
-        self.lists[id].flows.remove(key);
-        self.free_if_unused(id);
-    }
-
     fn free_if_unused(&mut self, id: ListId) {
-        if !self.lists[id].flows.is_empty() || !self.lists[id].pairs.is_empty() {
+        let list = &mut self.lists[id];
+        if list.first != NOWHERE || !list.pairs.is_empty() {
             return;
         }
-        let List { reads, .. } = std::mem::take(&mut self.lists[id]);
+        let reads = std::mem::take(&mut list.reads);
         for read in reads.iter() {
             if let Some(lists) = self.lists_with.get_mut(read) {
                 lists.remove(&id);
@@ -211,8 +242,36 @@ impl FlowIndex {
                 }
             }
         }
-        self.id_of_list.remove(&reads);
+        if let Some(ids) = self.ids_of_lists.get_mut(&reads) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.ids_of_lists.remove(&reads);
+            }
+        }
         self.free.push(id);
+    }
+}
+
+/// Puts a flow, which is in no list, before all others of a list.
+fn prepend(flows: &mut PlacedTable<Flow>, list: &mut List, place: Place) {
+    let next = std::mem::replace(&mut list.first, place);
+    if let Some(next) = flows.get_mut(next) {
+        next.previous = place;
+    }
+    if let Some(flow) = flows.get_mut(place) {
+        (flow.previous, flow.next) = (NOWHERE, next);
+    }
+}
+
+/// Takes a flow out of its list.
+fn detach(flows: &mut PlacedTable<Flow>, list: &mut List, place: Place) {
+    let Some((previous, next)) = flows.get(place).map(|flow| (flow.previous, flow.next)) else { return };
+    match flows.get_mut(previous) {
+        Some(previous) => previous.next = next,
+        None => list.first = next,
+    }
+    if let Some(next) = flows.get_mut(next) {
+        next.previous = previous;
     }
 }
 
@@ -260,14 +319,14 @@ mod tests {
     #[test]
     fn a_list_that_a_pair_holds_stays_without_flows() {
         let mut index = FlowIndex::default();
-        let list = index.hold(&[eni(1), group(1)], 7);
+        let list = index.hold(1, &[eni(1), group(1)], 7);
         index.insert_listed(key(1, 1), list);
         assert_eq!(index.resting_on(&[group(1)]), [key(1, 1)]);
         index.remove(&key(1, 1));
         assert_eq!(index.pairs_resting_on(&[group(1), eni(1)]), HashSet::from([7]));
         index.release(list, 7);
         assert!(index.pairs_resting_on(&[group(1)]).is_empty());
-        assert!(index.lists_with.is_empty() && index.id_of_list.is_empty());
+        assert!(index.lists_with.is_empty() && index.ids_of_lists.is_empty());
     }
 
     #[test]
@@ -279,7 +338,7 @@ mod tests {
             assert!(!index.remove(&key(1, round)));
         }
         assert_eq!(index.len(), 0);
-        assert!(index.lists_with.is_empty() && index.id_of_list.is_empty() && index.by_port.is_empty());
+        assert!(index.lists_with.is_empty() && index.ids_of_lists.is_empty() && index.by_port.is_empty());
         assert_eq!(index.lists.len(), 1, "places are used again");
     }
 }

@@ -27,6 +27,7 @@ mod nat;
 mod note;
 mod opened;
 mod pairs;
+mod places;
 mod ports;
 mod runner;
 mod upcall;

@@ -219,7 +219,8 @@ impl<K: Kernel> Work<'_, K> {
         let number = pairs.next_number(self.now.monotonic_ns);
         let entry = PairEntry::from_pair(pair, &self.state.ports.in_region(&from.region), number, [sender, receiver]);
         let Some(entry) = entry else { return };
-        let lists = [pair.forward(), pair.answer()].map(|path| self.state.flows.hold(path.reads(), number));
+        let sides = [(from.number, pair.forward()), (to.number, pair.answer())];
+        let lists = sides.map(|(port, path)| self.state.flows.hold(port, path.reads(), number));
         let effects = pair.forward().effects().iter();
         let trackers = effects.map(|Effect::OpenConnection { tracker, connection }| (*tracker, connection.opened_by));
         let known = Known {
