@@ -4,7 +4,8 @@
 #include "generated/abi.h"
 #include "lib/helpers.h"
 
-/* The flow table. User space writes it; the program finds and counts, and inserts only what a pair says.
+/* The flow table, a map for each family: IPv4's shorter key keeps an entry in the allocator's class of 128 bytes. User
+ * space writes both; the program finds and counts, and inserts only what a pair says.
  *
  * A plain hash and not an LRU one: LRU evicts silently, so one ENI that floods new flows would push out its
  * neighbours' flows, and with them the counters and the last-seen time by which tracked connections live. Here a full
@@ -15,9 +16,28 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1 << 20);
-	__type(key, struct gp_flow_key);
-	__type(value, struct gp_flow_value);
+	__type(key, struct gp_flow_key4);
+	__type(value, struct gp_packed_flow);
 } gp_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct gp_flow_key);
+	__type(value, struct gp_packed_flow);
+} gp_flows6 SEC(".maps");
+
+/* What becomes of packets, by the numbers that flows and pairs name. User space alone writes it, and no row that a flow
+ * or a pair names. The row at 0 is never used.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 17);
+	__type(key, __u32);
+	__type(value, struct gp_adjacency);
+} gp_adjacencies SEC(".maps");
 
 /* Pairs: how further connections between known peers begin. User space alone writes it. */
 struct {
@@ -25,7 +45,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1 << 16);
 	__type(key, struct gp_pair_key);
-	__type(value, struct gp_pair_value);
+	__type(value, struct gp_packed_pair);
 } gp_pairs SEC(".maps");
 
 /* How many connections the program may still let begin, by the cells that pairs name: user space adds, the program

@@ -60,7 +60,7 @@ mod tests {
         let text = text();
         assert!(text.contains("struct gp_flow_key {\n\t__u8 src[16];\n"));
         assert!(text.contains("_Static_assert(sizeof(struct gp_flow_key) == 48,"));
-        assert!(text.contains("_Static_assert(__builtin_offsetof(struct gp_flow_value, translate) == 49,"));
+        assert!(text.contains("_Static_assert(__builtin_offsetof(struct gp_adjacency, translate) == 24,"));
         assert!(text.contains("#define GP_CAUSE_REOPEN 3u\n"));
     }
 

@@ -7,17 +7,22 @@
 //! The C header is generated from here and asserts every size and offset, and a test compares the checked-in file with
 //! the generated text, so the two can't drift apart.
 //!
+//! [`FlowValue`] and [`PairValue`] are what user space works with and are not shared: the kernel's tables hold them packed
+//! ([`PackedFlow`], [`Adjacency`], [`PackedPair`]), and gp-maps alone translates.
+//!
 //! Integers are in host order; addresses and MACs are bytes in network order. No implicit padding anywhere
 //! (bytemuck's derive refuses it).
 
+mod flat;
 pub mod header;
 mod shared;
 
+pub use flat::{FlowValue, PairValue};
 use shared::{CType, Shared, shared_constants, shared_structs};
 
 shared_constants! {
     /// Grows with every change of a struct of this crate; pinned maps of another version are not adopted.
-    pub const ABI_VERSION: u32 = 4;
+    pub const ABI_VERSION: u32 = 5;
 
     /// Drop every packet of the flow.
     pub const ACTION_DROP: u8 = 1;
@@ -82,12 +87,13 @@ shared_constants! {
 }
 
 shared_structs! {
-    /// Key of the flow table: one direction of one 5-tuple as it comes in at one port with one source MAC.
+    /// Key of a flow: one direction of one 5-tuple as it comes in at one port with one source MAC. The table of IPv6
+    /// flows has it as it is, that of IPv4 flows as [`FlowKey4`].
     ///
     /// It holds all of a cacheable packet that a trace may look at, so a hit means that this very question was asked
     /// before. The MAC belongs to it since the source check judges it.
     ///
-    /// IPv4 addresses are stored IPv4-mapped (RFC 4291, 2.5.5.2), so one table and one path serve both families.
+    /// IPv4 addresses are stored IPv4-mapped (RFC 4291, 2.5.5.2), so all but the tables' doors serves both families alike.
     #[derive(Hash, PartialOrd, Ord)]
     pub struct FlowKey {
         pub src: [u8; 16],
@@ -104,45 +110,62 @@ shared_structs! {
         pub family: u8,
     }
 
-    /// Value of the flow table: what to do with the packets of the flow, and what was seen of them.
-    ///
-    /// Packets and bytes are those of the wire: a frame that the sender's kernel left whole for segmentation counts as
-    /// its segments.
-    pub struct FlowValue {
+    /// Key of the table of IPv4 flows: of a [`FlowKey`] all that an IPv4 packet can differ in, from the destination's last
+    /// bytes on in the same order.
+    #[derive(Hash, PartialOrd, Ord)]
+    pub struct FlowKey4 {
+        pub src: [u8; 4],
+        pub dst: [u8; 4],
+        pub port: u32,
+        pub src_mac: [u8; 6],
+        pub src_port: u16,
+        pub dst_port: u16,
+        pub protocol: u8,
+        /// 4.
+        pub family: u8,
+    }
+
+    /// Value of both flow tables: what a flow has for itself. With the longer key's 48 bytes an entry of the kernel has
+    /// 152, with the shorter one's 24 it has 128, a size class of its allocator.
+    pub struct PackedFlow {
         pub packets: u64,
         pub bytes: u64,
         /// `CLOCK_MONOTONIC_COARSE`, in nanoseconds: some milliseconds behind `CLOCK_MONOTONIC`.
         pub last_seen_ns: u64,
-        /// Interface index of the receiver's host side; unused by a drop.
-        pub out_ifindex: u32,
-        /// A drop reason's code; 0 where the action is not [`ACTION_DROP`].
-        pub drop_reason: u16,
-        /// One of the `ACTION_` constants.
-        pub action: u8,
-        /// OR of the TCP flags of every packet seen.
-        pub tcp_flags: u8,
-        pub dst_mac: [u8; 6],
-        pub src_mac: [u8; 6],
-        /// Largest frame, Ethernet header included but no tag, that may go out; larger ones go up (GSO frames are judged
-        /// by their segments).
-        pub mtu: u16,
-        /// 802.1Q tag to put on; 0 for none.
-        pub out_vlan: u16,
-        /// One of the `OUTPUT_` constants; unused by a drop.
-        pub output: u8,
-        /// OR of the `TRANSLATE_` constants.
-        pub translate: u8,
+        pub new_src: [u8; 4],
+        pub new_dst: [u8; 4],
+        /// Number of the [`Adjacency`] that says what becomes of the flow's packets.
+        pub adjacency: u32,
         /// The id of an ICMP echo, too.
         pub new_src_port: u16,
         pub new_dst_port: u16,
-        /// Of an entry that the program has made from a pair, for the packet that opened the connection: OR of the `OPENS_`
-        /// constants. 0 of all others.
-        pub opens: u8,
-        pub reserved: u8,
-        pub new_src: [u8; 4],
-        pub new_dst: [u8; 4],
         /// Indices of the buckets that the flow's packets take from, in this order; 0 for none.
-        pub buckets: [u32; 2],
+        pub buckets: [u16; 2],
+        /// OR of the TCP flags of every packet seen.
+        pub tcp_flags: u8,
+        /// OR of the `OPENS_` constants; see [`FlowValue`].
+        pub opens: u8,
+        pub reserved: [u8; 2],
+    }
+
+    /// What becomes of packets, as far as many flows share it: a row of an array, by the number that flows name. Half a
+    /// cache line. The fields are those of [`FlowValue`].
+    ///
+    /// A row without an action is none: packets of a flow that names it are for user space, as those of no flow. The one
+    /// at 0 is never used.
+    #[derive(Hash)]
+    pub struct Adjacency {
+        pub out_ifindex: u32,
+        pub drop_reason: u16,
+        pub action: u8,
+        pub output: u8,
+        /// As in a frame: destination, then source.
+        pub dst_mac: [u8; 6],
+        pub src_mac: [u8; 6],
+        pub mtu: u16,
+        pub out_vlan: u16,
+        pub translate: u8,
+        pub reserved: [u8; 7],
     }
 
     /// Key of the table of pairs: all of an opening packet's [`FlowKey`] but its source port.
@@ -159,11 +182,11 @@ shared_structs! {
     }
 
     /// Value of the table of pairs: what a connection's first packet puts into the flow table.
-    pub struct PairValue {
+    pub struct PackedPair {
         /// Entry of the opening packet's direction, with nothing counted.
-        pub forward: FlowValue,
+        pub forward: PackedFlow,
         /// Entry of its answers' direction.
-        pub answer: FlowValue,
+        pub answer: PackedFlow,
         /// By which user space knows the pair; never used again for another.
         pub number: u64,
         /// Number of the port that answers come in at.
@@ -321,6 +344,6 @@ shared_structs! {
     }
 }
 
-impl Shared for FlowValue {
-    const C: CType = CType { name: "struct gp_flow_value", elements: None };
+impl Shared for PackedFlow {
+    const C: CType = CType { name: "struct gp_packed_flow", elements: None };
 }

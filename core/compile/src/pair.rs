@@ -1,7 +1,6 @@
 //! Pair of a trace → entry of the table of pairs.
 
 use crate::flow_entry::{FlowEntry, HostSides};
-use bytemuck::Zeroable;
 use gp_abi::{FlowKey, FlowValue, OPENS_AT_RECEIVER, OPENS_AT_SENDER, PairKey, PairValue};
 use gp_trace::{Effect, Pair, Tracker};
 
@@ -47,7 +46,6 @@ impl PairEntry {
             src_port_from: ports.from,
             src_port_to: ports.to,
             answer_mac: answer.key().src_mac,
-            reserved: Zeroable::zeroed(),
         };
         (answer_key(forward.key(), &value) == *answer.key()).then_some(Self { key: pair_key_of(forward.key()), value })
     }

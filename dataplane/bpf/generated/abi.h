@@ -3,7 +3,7 @@
 
 #include <linux/types.h>
 
-#define GP_ABI_VERSION 4u
+#define GP_ABI_VERSION 5u
 #define GP_ACTION_DROP 1u
 #define GP_ACTION_DELIVER 2u
 #define GP_OUTPUT_PEER 1u
@@ -51,49 +51,77 @@ _Static_assert(__builtin_offsetof(struct gp_flow_key, dst_port) == 44, "offset o
 _Static_assert(__builtin_offsetof(struct gp_flow_key, protocol) == 46, "offset of struct gp_flow_key.protocol");
 _Static_assert(__builtin_offsetof(struct gp_flow_key, family) == 47, "offset of struct gp_flow_key.family");
 
-struct gp_flow_value {
+struct gp_flow_key4 {
+	__u8 src[4];
+	__u8 dst[4];
+	__u32 port;
+	__u8 src_mac[6];
+	__u16 src_port;
+	__u16 dst_port;
+	__u8 protocol;
+	__u8 family;
+};
+_Static_assert(sizeof(struct gp_flow_key4) == 24, "size of struct gp_flow_key4");
+_Static_assert(__builtin_offsetof(struct gp_flow_key4, src) == 0, "offset of struct gp_flow_key4.src");
+_Static_assert(__builtin_offsetof(struct gp_flow_key4, dst) == 4, "offset of struct gp_flow_key4.dst");
+_Static_assert(__builtin_offsetof(struct gp_flow_key4, port) == 8, "offset of struct gp_flow_key4.port");
+_Static_assert(__builtin_offsetof(struct gp_flow_key4, src_mac) == 12, "offset of struct gp_flow_key4.src_mac");
+_Static_assert(__builtin_offsetof(struct gp_flow_key4, src_port) == 18, "offset of struct gp_flow_key4.src_port");
+_Static_assert(__builtin_offsetof(struct gp_flow_key4, dst_port) == 20, "offset of struct gp_flow_key4.dst_port");
+_Static_assert(__builtin_offsetof(struct gp_flow_key4, protocol) == 22, "offset of struct gp_flow_key4.protocol");
+_Static_assert(__builtin_offsetof(struct gp_flow_key4, family) == 23, "offset of struct gp_flow_key4.family");
+
+struct gp_packed_flow {
 	__u64 packets;
 	__u64 bytes;
 	__u64 last_seen_ns;
+	__u8 new_src[4];
+	__u8 new_dst[4];
+	__u32 adjacency;
+	__u16 new_src_port;
+	__u16 new_dst_port;
+	__u16 buckets[2];
+	__u8 tcp_flags;
+	__u8 opens;
+	__u8 reserved[2];
+};
+_Static_assert(sizeof(struct gp_packed_flow) == 48, "size of struct gp_packed_flow");
+_Static_assert(__builtin_offsetof(struct gp_packed_flow, packets) == 0, "offset of struct gp_packed_flow.packets");
+_Static_assert(__builtin_offsetof(struct gp_packed_flow, bytes) == 8, "offset of struct gp_packed_flow.bytes");
+_Static_assert(__builtin_offsetof(struct gp_packed_flow, last_seen_ns) == 16, "offset of struct gp_packed_flow.last_seen_ns");
+_Static_assert(__builtin_offsetof(struct gp_packed_flow, new_src) == 24, "offset of struct gp_packed_flow.new_src");
+_Static_assert(__builtin_offsetof(struct gp_packed_flow, new_dst) == 28, "offset of struct gp_packed_flow.new_dst");
+_Static_assert(__builtin_offsetof(struct gp_packed_flow, adjacency) == 32, "offset of struct gp_packed_flow.adjacency");
+_Static_assert(__builtin_offsetof(struct gp_packed_flow, new_src_port) == 36, "offset of struct gp_packed_flow.new_src_port");
+_Static_assert(__builtin_offsetof(struct gp_packed_flow, new_dst_port) == 38, "offset of struct gp_packed_flow.new_dst_port");
+_Static_assert(__builtin_offsetof(struct gp_packed_flow, buckets) == 40, "offset of struct gp_packed_flow.buckets");
+_Static_assert(__builtin_offsetof(struct gp_packed_flow, tcp_flags) == 44, "offset of struct gp_packed_flow.tcp_flags");
+_Static_assert(__builtin_offsetof(struct gp_packed_flow, opens) == 45, "offset of struct gp_packed_flow.opens");
+_Static_assert(__builtin_offsetof(struct gp_packed_flow, reserved) == 46, "offset of struct gp_packed_flow.reserved");
+
+struct gp_adjacency {
 	__u32 out_ifindex;
 	__u16 drop_reason;
 	__u8 action;
-	__u8 tcp_flags;
+	__u8 output;
 	__u8 dst_mac[6];
 	__u8 src_mac[6];
 	__u16 mtu;
 	__u16 out_vlan;
-	__u8 output;
 	__u8 translate;
-	__u16 new_src_port;
-	__u16 new_dst_port;
-	__u8 opens;
-	__u8 reserved;
-	__u8 new_src[4];
-	__u8 new_dst[4];
-	__u32 buckets[2];
+	__u8 reserved[7];
 };
-_Static_assert(sizeof(struct gp_flow_value) == 72, "size of struct gp_flow_value");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, packets) == 0, "offset of struct gp_flow_value.packets");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, bytes) == 8, "offset of struct gp_flow_value.bytes");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, last_seen_ns) == 16, "offset of struct gp_flow_value.last_seen_ns");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, out_ifindex) == 24, "offset of struct gp_flow_value.out_ifindex");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, drop_reason) == 28, "offset of struct gp_flow_value.drop_reason");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, action) == 30, "offset of struct gp_flow_value.action");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, tcp_flags) == 31, "offset of struct gp_flow_value.tcp_flags");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, dst_mac) == 32, "offset of struct gp_flow_value.dst_mac");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, src_mac) == 38, "offset of struct gp_flow_value.src_mac");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, mtu) == 44, "offset of struct gp_flow_value.mtu");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, out_vlan) == 46, "offset of struct gp_flow_value.out_vlan");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, output) == 48, "offset of struct gp_flow_value.output");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, translate) == 49, "offset of struct gp_flow_value.translate");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, new_src_port) == 50, "offset of struct gp_flow_value.new_src_port");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, new_dst_port) == 52, "offset of struct gp_flow_value.new_dst_port");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, opens) == 54, "offset of struct gp_flow_value.opens");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, reserved) == 55, "offset of struct gp_flow_value.reserved");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, new_src) == 56, "offset of struct gp_flow_value.new_src");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, new_dst) == 60, "offset of struct gp_flow_value.new_dst");
-_Static_assert(__builtin_offsetof(struct gp_flow_value, buckets) == 64, "offset of struct gp_flow_value.buckets");
+_Static_assert(sizeof(struct gp_adjacency) == 32, "size of struct gp_adjacency");
+_Static_assert(__builtin_offsetof(struct gp_adjacency, out_ifindex) == 0, "offset of struct gp_adjacency.out_ifindex");
+_Static_assert(__builtin_offsetof(struct gp_adjacency, drop_reason) == 4, "offset of struct gp_adjacency.drop_reason");
+_Static_assert(__builtin_offsetof(struct gp_adjacency, action) == 6, "offset of struct gp_adjacency.action");
+_Static_assert(__builtin_offsetof(struct gp_adjacency, output) == 7, "offset of struct gp_adjacency.output");
+_Static_assert(__builtin_offsetof(struct gp_adjacency, dst_mac) == 8, "offset of struct gp_adjacency.dst_mac");
+_Static_assert(__builtin_offsetof(struct gp_adjacency, src_mac) == 14, "offset of struct gp_adjacency.src_mac");
+_Static_assert(__builtin_offsetof(struct gp_adjacency, mtu) == 20, "offset of struct gp_adjacency.mtu");
+_Static_assert(__builtin_offsetof(struct gp_adjacency, out_vlan) == 22, "offset of struct gp_adjacency.out_vlan");
+_Static_assert(__builtin_offsetof(struct gp_adjacency, translate) == 24, "offset of struct gp_adjacency.translate");
+_Static_assert(__builtin_offsetof(struct gp_adjacency, reserved) == 25, "offset of struct gp_adjacency.reserved");
 
 struct gp_pair_key {
 	__u8 src[16];
@@ -115,9 +143,9 @@ _Static_assert(__builtin_offsetof(struct gp_pair_key, protocol) == 44, "offset o
 _Static_assert(__builtin_offsetof(struct gp_pair_key, family) == 45, "offset of struct gp_pair_key.family");
 _Static_assert(__builtin_offsetof(struct gp_pair_key, reserved) == 46, "offset of struct gp_pair_key.reserved");
 
-struct gp_pair_value {
-	struct gp_flow_value forward;
-	struct gp_flow_value answer;
+struct gp_packed_pair {
+	struct gp_packed_flow forward;
+	struct gp_packed_flow answer;
 	__u64 number;
 	__u32 answer_port;
 	__u32 grants[2];
@@ -126,16 +154,16 @@ struct gp_pair_value {
 	__u8 answer_mac[6];
 	__u8 reserved[2];
 };
-_Static_assert(sizeof(struct gp_pair_value) == 176, "size of struct gp_pair_value");
-_Static_assert(__builtin_offsetof(struct gp_pair_value, forward) == 0, "offset of struct gp_pair_value.forward");
-_Static_assert(__builtin_offsetof(struct gp_pair_value, answer) == 72, "offset of struct gp_pair_value.answer");
-_Static_assert(__builtin_offsetof(struct gp_pair_value, number) == 144, "offset of struct gp_pair_value.number");
-_Static_assert(__builtin_offsetof(struct gp_pair_value, answer_port) == 152, "offset of struct gp_pair_value.answer_port");
-_Static_assert(__builtin_offsetof(struct gp_pair_value, grants) == 156, "offset of struct gp_pair_value.grants");
-_Static_assert(__builtin_offsetof(struct gp_pair_value, src_port_from) == 164, "offset of struct gp_pair_value.src_port_from");
-_Static_assert(__builtin_offsetof(struct gp_pair_value, src_port_to) == 166, "offset of struct gp_pair_value.src_port_to");
-_Static_assert(__builtin_offsetof(struct gp_pair_value, answer_mac) == 168, "offset of struct gp_pair_value.answer_mac");
-_Static_assert(__builtin_offsetof(struct gp_pair_value, reserved) == 174, "offset of struct gp_pair_value.reserved");
+_Static_assert(sizeof(struct gp_packed_pair) == 128, "size of struct gp_packed_pair");
+_Static_assert(__builtin_offsetof(struct gp_packed_pair, forward) == 0, "offset of struct gp_packed_pair.forward");
+_Static_assert(__builtin_offsetof(struct gp_packed_pair, answer) == 48, "offset of struct gp_packed_pair.answer");
+_Static_assert(__builtin_offsetof(struct gp_packed_pair, number) == 96, "offset of struct gp_packed_pair.number");
+_Static_assert(__builtin_offsetof(struct gp_packed_pair, answer_port) == 104, "offset of struct gp_packed_pair.answer_port");
+_Static_assert(__builtin_offsetof(struct gp_packed_pair, grants) == 108, "offset of struct gp_packed_pair.grants");
+_Static_assert(__builtin_offsetof(struct gp_packed_pair, src_port_from) == 116, "offset of struct gp_packed_pair.src_port_from");
+_Static_assert(__builtin_offsetof(struct gp_packed_pair, src_port_to) == 118, "offset of struct gp_packed_pair.src_port_to");
+_Static_assert(__builtin_offsetof(struct gp_packed_pair, answer_mac) == 120, "offset of struct gp_packed_pair.answer_mac");
+_Static_assert(__builtin_offsetof(struct gp_packed_pair, reserved) == 126, "offset of struct gp_packed_pair.reserved");
 
 struct gp_opened {
 	__u64 pair;

@@ -66,11 +66,12 @@ static __always_inline __u64 gp_ip_bytes(struct __sk_buff *skb, const struct gp_
 }
 
 /* Drops a packet that found the bucket at this index empty, on account of the ENI whose instance has it. */
-static __noinline int gp_exceeded(const struct gp_flow_value *flow, const struct gp_packet *packet, __u32 index,
-				  __u32 segments)
+static __noinline int gp_exceeded(const struct gp_adjacency *adjacency, const struct gp_packet *packet,
+				  __u32 index, __u32 segments)
 {
 	int is_in = index & 1;
-	__u32 port = is_in ? flow->out_ifindex | (__u32)flow->out_vlan << GP_PORT_VLAN_SHIFT : packet->key.port;
+	__u32 receiver = adjacency->out_ifindex | (__u32)adjacency->out_vlan << GP_PORT_VLAN_SHIFT;
+	__u32 port = is_in ? receiver : packet->key.port;
 	struct gp_eni_state *eni = bpf_map_lookup_elem(&gp_enis, &port);
 
 	if (eni && is_in)
@@ -83,7 +84,7 @@ static __noinline int gp_exceeded(const struct gp_flow_value *flow, const struct
 /* The index of the bucket that has nothing left, or 0. A packet that the second one stops has taken from the first, as
  * what arrives at a busy receiver was sent.
  */
-static __always_inline __u32 gp_police(const struct gp_flow_value *flow, __u64 bytes, __u64 now)
+static __always_inline __u32 gp_police(const struct gp_packed_flow *flow, __u64 bytes, __u64 now)
 {
 	struct gp_bucket *bucket;
 	__u32 index;

@@ -51,7 +51,7 @@ static __always_inline void gp_give_grant(__u32 index)
 		__sync_fetch_and_add(left, 1);
 }
 
-static __always_inline int gp_take_grants(const struct gp_pair_value *pair)
+static __always_inline int gp_take_grants(const struct gp_packed_pair *pair)
 {
 	if (!gp_take_grant(pair->grants[0]))
 		return 0;
@@ -61,36 +61,61 @@ static __always_inline int gp_take_grants(const struct gp_pair_value *pair)
 	return 0;
 }
 
+/* Puts in an entry that is not there yet; 0 if it has. Out of line: it is called twice. */
+static __noinline long gp_flow_insert(const struct gp_flow_key *key, const struct gp_packed_flow *flow)
+{
+	struct gp_flow_key4 key4;
+
+	if (key->family != 4)
+		return bpf_map_update_elem(&gp_flows6, key, flow, BPF_NOEXIST);
+	gp_pack_key(&key4, key);
+	return bpf_map_update_elem(&gp_flows, &key4, flow, BPF_NOEXIST);
+}
+
+static __always_inline void gp_flow_remove(const struct gp_flow_key *key)
+{
+	struct gp_flow_key4 key4;
+
+	if (key->family != 4) {
+		bpf_map_delete_elem(&gp_flows6, key);
+		return;
+	}
+	gp_pack_key(&key4, key);
+	bpf_map_delete_elem(&gp_flows, &key4);
+}
+
 /* Both entries or none. The answer's first: who finds the forward one need not ask for the other. */
-static __always_inline int gp_insert_pair(const struct gp_pair_value *pair, const struct gp_packet *packet, __u64 now)
+static __always_inline int gp_insert_pair(const struct gp_packed_pair *pair, const struct gp_packet *packet, __u64 now)
 {
 	struct gp_flow_key answer = { .port = pair->answer_port,
 				      .src_port = packet->key.dst_port,
 				      .dst_port = packet->key.src_port,
 				      .protocol = packet->key.protocol,
 				      .family = packet->key.family };
-	struct gp_flow_value value = pair->answer;
+	struct gp_packed_flow flow = pair->answer;
 
 	__builtin_memcpy(answer.src, packet->key.dst, sizeof(answer.src));
 	__builtin_memcpy(answer.dst, packet->key.src, sizeof(answer.dst));
 	__builtin_memcpy(answer.src_mac, pair->answer_mac, sizeof(answer.src_mac));
 	/* Not a packet, but as fresh as one: it must not be the first to be thrown out. */
-	value.last_seen_ns = now;
-	if (bpf_map_update_elem(&gp_flows, &answer, &value, BPF_NOEXIST))
+	flow.last_seen_ns = now;
+	if (gp_flow_insert(&answer, &flow))
 		return 0;
-	value = pair->forward;
-	value.last_seen_ns = now;
-	if (bpf_map_update_elem(&gp_flows, &packet->key, &value, BPF_NOEXIST) == 0)
+	flow = pair->forward;
+	flow.last_seen_ns = now;
+	if (gp_flow_insert(&packet->key, &flow) == 0)
 		return 1;
-	bpf_map_delete_elem(&gp_flows, &answer);
+	gp_flow_remove(&answer);
 	return 0;
 }
 
-static __always_inline int gp_is_of_pair(struct __sk_buff *skb, const struct gp_pair_value *pair,
+static __always_inline int gp_is_of_pair(struct __sk_buff *skb, const struct gp_packed_pair *pair,
 					 const struct gp_packet *packet)
 {
+	const struct gp_adjacency *adjacency = gp_adjacency_find(&pair->forward.adjacency);
+
 	return packet->key.src_port >= pair->src_port_from && packet->key.src_port <= pair->src_port_to &&
-	       !gp_is_too_large(skb, &pair->forward, packet);
+	       adjacency && !gp_is_too_large(skb, adjacency, packet);
 }
 
 /* For a packet without an entry: 1 where it has one now, 0 where it is for user space. */
@@ -100,7 +125,7 @@ static __noinline int gp_open(struct __sk_buff *skb, const struct gp_packet *pac
 				   .dst_port = packet->key.dst_port,
 				   .protocol = packet->key.protocol,
 				   .family = packet->key.family };
-	struct gp_pair_value *pair;
+	struct gp_packed_pair *pair;
 	struct gp_opened *opened;
 	__u64 now = bpf_ktime_get_coarse_ns();
 

@@ -27,12 +27,12 @@
 #define GP_TCP_FRAME_HEADERS (ETH_HLEN + 40)
 
 /* A drop, too, may stand behind a place that tells the senders of larger packets so; one that doesn't has no limit: 0. */
-static __always_inline int gp_is_too_large(struct __sk_buff *skb, const struct gp_flow_value *flow,
+static __always_inline int gp_is_too_large(struct __sk_buff *skb, const struct gp_adjacency *adjacency,
 					   const struct gp_packet *packet)
 {
 	__u32 largest = skb->gso_size ? packet->headers + skb->gso_size : skb->len;
 
-	return flow->mtu && largest > flow->mtu;
+	return adjacency->mtu && largest > adjacency->mtu;
 }
 
 /* Where the transport's checksum lies, and how it is to be updated; 0 for none. A checksum that the sender has left to
@@ -52,7 +52,7 @@ static __always_inline __u32 gp_checksum(const struct gp_packet *packet, __u64 *
 	}
 }
 
-static __always_inline int gp_translate_addresses(struct __sk_buff *skb, const struct gp_flow_value *flow,
+static __always_inline int gp_translate_addresses(struct __sk_buff *skb, const struct gp_packed_flow *flow,
 						  const struct gp_packet *packet)
 {
 	__u32 old[2];
@@ -78,7 +78,7 @@ static __always_inline int gp_translate_icmp_id(struct __sk_buff *skb, __u16 old
 	return bpf_skb_store_bytes(skb, transport + GP_ICMP_ID, &new, sizeof(new), 0);
 }
 
-static __always_inline int gp_translate_ports(struct __sk_buff *skb, const struct gp_flow_value *flow,
+static __always_inline int gp_translate_ports(struct __sk_buff *skb, const struct gp_packed_flow *flow,
 					      const struct gp_packet *packet)
 {
 	__u16 old[2] = { gp_ntohs(packet->key.src_port), gp_ntohs(packet->key.dst_port) };
@@ -154,10 +154,10 @@ static long gp_next_option(__u32 number, void *data)
  * The walk is a call of a helper and no loop of ours: the verifier would follow a loop along each way through 40 options,
  * two seconds at every start.
  */
-static __noinline int gp_lower_mss(struct __sk_buff *skb, const struct gp_flow_value *flow,
+static __noinline int gp_lower_mss(struct __sk_buff *skb, const struct gp_adjacency *adjacency,
 				   const struct gp_packet *packet)
 {
-	__u16 limit = flow->mtu - GP_TCP_FRAME_HEADERS;
+	__u16 limit = adjacency->mtu - GP_TCP_FRAME_HEADERS;
 	struct gp_mss_search search = { .skb = skb,
 					.at = packet->transport + GP_TCP_OPTIONS,
 					.end = packet->headers };
@@ -170,47 +170,48 @@ static __noinline int gp_lower_mss(struct __sk_buff *skb, const struct gp_flow_v
 }
 
 /* Out of line: flows that nothing translates are to stay as cheap as they are. */
-static __noinline int gp_translate(struct __sk_buff *skb, const struct gp_flow_value *flow,
-				   const struct gp_packet *packet)
+static __noinline int gp_translate(struct __sk_buff *skb, const struct gp_packed_flow *flow,
+				   const struct gp_adjacency *adjacency, const struct gp_packet *packet)
 {
 	if (packet->key.family != 4)
 		return 0;
-	if ((flow->translate & GP_TRANSLATE_ADDRESSES) && gp_translate_addresses(skb, flow, packet))
+	if ((adjacency->translate & GP_TRANSLATE_ADDRESSES) && gp_translate_addresses(skb, flow, packet))
 		return -1;
-	if ((flow->translate & GP_TRANSLATE_PORTS) && gp_translate_ports(skb, flow, packet))
+	if ((adjacency->translate & GP_TRANSLATE_PORTS) && gp_translate_ports(skb, flow, packet))
 		return -1;
-	if ((flow->translate & GP_TRANSLATE_MSS) && (packet->tcp_flags & GP_TCP_SYN))
-		return gp_lower_mss(skb, flow, packet);
+	if ((adjacency->translate & GP_TRANSLATE_MSS) && (packet->tcp_flags & GP_TCP_SYN))
+		return gp_lower_mss(skb, adjacency, packet);
 	return 0;
 }
 
 /* Takes off the tag that the frame came with and puts the receiver's on. */
-static __noinline int gp_retag(struct __sk_buff *skb, const struct gp_flow_value *flow)
+static __noinline int gp_retag(struct __sk_buff *skb, const struct gp_adjacency *adjacency)
 {
 	if (skb->vlan_present && bpf_skb_vlan_pop(skb))
 		return -1;
-	return flow->out_vlan ? bpf_skb_vlan_push(skb, gp_ntohs(ETH_P_8021Q), flow->out_vlan) : 0;
+	return adjacency->out_vlan ? bpf_skb_vlan_push(skb, gp_ntohs(ETH_P_8021Q), adjacency->out_vlan) : 0;
 }
 
-static __always_inline int gp_deliver(struct __sk_buff *skb, struct gp_flow_value *flow,
-				      const struct gp_packet *packet, __u32 segments, __u64 now)
+static __always_inline int gp_deliver(struct __sk_buff *skb, struct gp_packed_flow *flow,
+				      const struct gp_adjacency *adjacency, const struct gp_packet *packet,
+				      __u32 segments, __u64 now)
 {
 	__u32 empty = gp_police(flow, gp_ip_bytes(skb, packet, segments), now);
 
 	if (empty)
-		return gp_exceeded(flow, packet, empty, segments);
-	if (flow->translate && gp_translate(skb, flow, packet))
+		return gp_exceeded(adjacency, packet, empty, segments);
+	if (adjacency->translate && gp_translate(skb, flow, adjacency, packet))
 		return gp_drop(GP_DROP_NO_MEMORY);
-	/* Destination and source lie in the value as in the frame. */
-	if (bpf_skb_store_bytes(skb, 0, flow->dst_mac, 2 * ETH_ALEN, 0))
+	/* Destination and source lie in the row as in the frame. */
+	if (bpf_skb_store_bytes(skb, 0, adjacency->dst_mac, 2 * ETH_ALEN, 0))
 		return gp_drop(GP_DROP_NO_MEMORY);
-	if ((skb->vlan_present || flow->out_vlan) && gp_retag(skb, flow))
+	if ((skb->vlan_present || adjacency->out_vlan) && gp_retag(skb, adjacency))
 		return gp_drop(GP_DROP_NO_MEMORY);
 	gp_flow_count(skb, flow, packet, segments, now);
-	if (flow->output == GP_OUTPUT_EGRESS)
-		return bpf_redirect(flow->out_ifindex, 0);
+	if (adjacency->output == GP_OUTPUT_EGRESS)
+		return bpf_redirect(adjacency->out_ifindex, 0);
 	/* The host side took the frame for somebody else's, since it holds another MAC, and the guest would believe it. */
 	if (skb->pkt_type != PACKET_HOST)
 		bpf_skb_change_type(skb, PACKET_HOST);
-	return bpf_redirect_peer(flow->out_ifindex, 0);
+	return bpf_redirect_peer(adjacency->out_ifindex, 0);
 }

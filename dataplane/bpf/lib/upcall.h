@@ -50,7 +50,8 @@ static __always_inline int gp_take_tokens(struct gp_eni_state *eni, __u64 cost)
 	return 1;
 }
 
-static __always_inline int gp_upcall(struct __sk_buff *skb, __u32 cause)
+/* Out of line: several ways lead here, and a hit takes none of them. */
+static __noinline int gp_upcall(struct __sk_buff *skb, __u32 cause)
 {
 	__u32 port = gp_port(skb), zero = 0;
 	struct gp_upcall_header header = { .magic = GP_UPCALL_MAGIC, .port = port, .cause = cause };

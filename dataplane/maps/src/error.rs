@@ -18,6 +18,13 @@ pub enum MapError {
     },
 }
 
+impl MapError {
+    /// A value that the map has no room for in its entries.
+    pub(crate) fn unfit(map: &'static str) -> Self {
+        Self::Call { map, operation: "write", source: io::ErrorKind::InvalidInput.into() }
+    }
+}
+
 /// Why the fast path could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {

@@ -1,5 +1,6 @@
 //! Loading the object, and taking over the maps that an earlier process pinned.
 
+use crate::adjacencies::{ADJACENCIES, Adjacencies};
 use crate::allowances::Allowances;
 use crate::buckets::Buckets;
 use crate::connections::Connections;
@@ -17,8 +18,8 @@ use aya::programs::{SchedClassifier, SocketFilter};
 use aya::{Ebpf, EbpfLoader};
 use bytemuck::Pod;
 use gp_abi::{
-    ABI_VERSION, AllowanceKey, AllowanceValue, BUCKETS_PER_ALLOWANCE, Bucket, Config, ConnectionKey, ConnectionValue,
-    DROP_COUNTERS, EniState, FlowKey, FlowValue, PairKey, PairValue,
+    ABI_VERSION, Adjacency, AllowanceKey, AllowanceValue, BUCKETS_PER_ALLOWANCE, Bucket, Config, ConnectionKey,
+    ConnectionValue, DROP_COUNTERS, EniState, FlowKey, FlowKey4, PackedFlow, PackedPair, PairKey,
 };
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -31,6 +32,7 @@ const PROGRAM: &str = "gp_from_eni";
 const TO_QUEUE: &str = "gp_to_queue";
 
 const FLOWS: &str = "gp_flows";
+const FLOWS6: &str = "gp_flows6";
 const ENIS: &str = "gp_enis";
 const DROPS: &str = "gp_drops";
 const SETTINGS: &str = "gp_config";
@@ -44,11 +46,15 @@ const OPENED: &str = "gp_opened";
 /// Room for some 32,000 connections that user space has not heard of yet.
 const OPENED_BYTES: u32 = 1 << 20;
 
-/// How much the tables may hold. Memory is taken as they fill, apart from 16 bytes for each entry of a hash table, 8 for
-/// each ENI, 256 for each allowance and a mebibyte.
+/// How much the tables may hold. Memory is taken as they fill, apart from 16 bytes for each entry of a hash table, 32 for
+/// each adjacency, 8 for each ENI, 256 for each allowance and a mebibyte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
+    /// Of IPv4, and as many of IPv6.
     pub flows: u32,
+    /// Different things that become of flows: mostly one for each ENI that receives from another subnet, and one for each
+    /// two ENIs that talk to each other within theirs.
+    pub adjacencies: u32,
     pub connections: u32,
     pub enis: u32,
     /// Network cards of instances.
@@ -58,7 +64,14 @@ pub struct Capacity {
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self { flows: 1 << 20, connections: 1 << 20, enis: 1 << 16, allowances: (1 << 13) - 1, pairs: 1 << 16 }
+        Self {
+            flows: 1 << 20,
+            adjacencies: (1 << 17) - 1,
+            connections: 1 << 20,
+            enis: 1 << 16,
+            allowances: (1 << 13) - 1,
+            pairs: 1 << 16,
+        }
     }
 }
 
@@ -123,8 +136,16 @@ impl Fastpath {
         let drops = owned_fd(&mut object, DROPS)?;
         let buckets: Table<u32, Bucket> = table(&mut object, BUCKETS)?;
         let grants: Table<u32, u64> = table(&mut object, GRANTS)?;
+        let adjacencies: Table<u32, Adjacency> = table(&mut object, ADJACENCIES)?;
+        let adjacencies = Adjacencies::map(adjacencies.fd(), adjacencies.max_entries()?)?;
+        let pairs = Pairs { table: table(&mut object, PAIRS)?, adjacencies: adjacencies.clone() };
         let fastpath = Self {
-            flows: Flows(table(&mut object, FLOWS)?),
+            flows: Flows {
+                ipv4: table(&mut object, FLOWS)?,
+                ipv6: table(&mut object, FLOWS6)?,
+                pairs: pairs.table.clone(),
+                adjacencies,
+            },
             enis: EniStates(table(&mut object, ENIS)?),
             // SAFETY: the map's shape is the object's or was compared by `remove_stale_pins`; the kernel's own count.
             drops: unsafe { DropCounters::new(drops, possible_cpus) },
@@ -132,7 +153,7 @@ impl Fastpath {
             connections: Connections(table(&mut object, CONNECTIONS)?),
             buckets: Buckets::map(buckets.fd(), buckets.max_entries()?)?,
             allowances: Allowances(table(&mut object, ALLOWANCES)?),
-            pairs: Pairs(table(&mut object, PAIRS)?),
+            pairs,
             grants: Grants::map(grants.fd(), grants.max_entries()?)?,
             opened: OpenedRing::map(owned_fd(&mut object, OPENED)?, OPENED_BYTES as usize)?,
             object,
@@ -215,18 +236,21 @@ impl Shape {
     }
 }
 
-fn shapes(capacity: Capacity) -> [Shape; 10] {
+fn shapes(capacity: Capacity) -> [Shape; 12] {
     // The first slot is none.
     let buckets = (capacity.allowances + 1) * BUCKETS_PER_ALLOWANCE;
     [
-        Shape::of::<FlowKey, FlowValue>(FLOWS, MapType::Hash, capacity.flows),
+        Shape::of::<FlowKey4, PackedFlow>(FLOWS, MapType::Hash, capacity.flows),
+        Shape::of::<FlowKey, PackedFlow>(FLOWS6, MapType::Hash, capacity.flows),
+        // The first is none.
+        Shape::of::<u32, Adjacency>(ADJACENCIES, MapType::Array, capacity.adjacencies + 1),
         Shape::of::<u32, EniState>(ENIS, MapType::Hash, capacity.enis),
         Shape::of::<u32, u64>(DROPS, MapType::PerCpuArray, DROP_COUNTERS),
         Shape::of::<u32, Config>(SETTINGS, MapType::Array, 1),
         Shape::of::<ConnectionKey, ConnectionValue>(CONNECTIONS, MapType::Hash, capacity.connections),
         Shape::of::<u32, Bucket>(BUCKETS, MapType::Array, buckets),
         Shape::of::<AllowanceKey, AllowanceValue>(ALLOWANCES, MapType::Hash, capacity.allowances),
-        Shape::of::<PairKey, PairValue>(PAIRS, MapType::Hash, capacity.pairs),
+        Shape::of::<PairKey, PackedPair>(PAIRS, MapType::Hash, capacity.pairs),
         // A cell for each ENI; the first is none.
         Shape::of::<u32, u64>(GRANTS, MapType::Array, capacity.enis + 1),
         Shape::of::<(), ()>(OPENED, MapType::RingBuf, OPENED_BYTES),
@@ -251,14 +275,17 @@ fn prepare_pin_dir(dir: &Path) -> Result<(), LoadError> {
     }
 }
 
-/// Unpins what this version can't use: everything if another ABI version left it, else what has another shape. Programs
-/// that are still attached keep the unpinned maps until they are replaced themselves, so packets notice nothing.
+/// Unpins what this version can't use: everything if another ABI version left it, else what has another shape, or names
+/// rows of an array that has. Programs that are still attached keep the unpinned maps until they are replaced themselves,
+/// so packets notice nothing.
 fn remove_stale_pins(dir: &Path, shapes: &[Shape]) -> Result<(), LoadError> {
     let is_ours = pinned_version(dir) == Some(ABI_VERSION);
+    let fits = |shape: &Shape| is_ours && MapInfo::from_pin(dir.join(shape.name)).is_ok_and(|info| shape.fits(&info));
+    let has_rows = shapes.iter().any(|shape| shape.name == ADJACENCIES && fits(shape));
     for shape in shapes {
         let pin = dir.join(shape.name);
-        let is_stale = pin.exists() && !(is_ours && MapInfo::from_pin(&pin).is_ok_and(|info| shape.fits(&info)));
-        if is_stale {
+        let names_rows = [FLOWS, FLOWS6, PAIRS].contains(&shape.name);
+        if pin.exists() && !(fits(shape) && (has_rows || !names_rows)) {
             fs::remove_file(&pin).map_err(|source| LoadError::StalePin { pin, source })?;
         }
     }

@@ -2,12 +2,14 @@
 
 use crate::{Capacity, Connections, Fastpath, Flows, LoadError, MapError, UpcallBudget};
 use bytemuck::Zeroable;
-use gp_abi::{ABI_VERSION, AllowanceKey, AllowanceValue, Bucket, Config, ConnectionValue, FlowKey, FlowValue};
+use gp_abi::{
+    ABI_VERSION, ACTION_DROP, AllowanceKey, AllowanceValue, Bucket, Config, ConnectionValue, FlowKey, FlowValue,
+};
 use gp_linux::{Links, NetNs, VethSpec, mount};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-fn root_or_skip() -> bool {
+pub(crate) fn root_or_skip() -> bool {
     // SAFETY: geteuid has no arguments and can't fail.
     let is_root = unsafe { libc::geteuid() } == 0;
     if !is_root {
@@ -16,18 +18,19 @@ fn root_or_skip() -> bool {
     is_root
 }
 
-const SMALL: Capacity = Capacity { flows: 1000, connections: 100, enis: 10, allowances: 5, pairs: 10 };
+pub(crate) const SMALL: Capacity =
+    Capacity { flows: 1000, adjacencies: 10, connections: 100, enis: 10, allowances: 5, pairs: 10 };
 
 /// A BPF file system that goes away with its test.
-struct Bpffs(tempfile::TempDir);
+pub(crate) struct Bpffs(tempfile::TempDir);
 
 impl Bpffs {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         mount::ensure_bpffs(&dir.path().join("bpf")).unwrap();
         Self(dir)
     }
-    fn pins(&self) -> PathBuf {
+    pub(crate) fn pins(&self) -> PathBuf {
         self.0.path().join("bpf/groundplane")
     }
 }
@@ -38,12 +41,17 @@ impl Drop for Bpffs {
     }
 }
 
-fn key(n: u32) -> FlowKey {
-    FlowKey { port: n, family: 4, ..Zeroable::zeroed() }
+/// A flow's key of either family.
+pub(crate) fn key(family: u8, n: u32) -> FlowKey {
+    FlowKey { port: n, family, ..Zeroable::zeroed() }
 }
 
-fn fill(flows: &Flows, entries: u32) -> Result<(), MapError> {
-    (0..entries).try_for_each(|n| flows.0.insert(&key(n), &FlowValue { packets: n.into(), ..Zeroable::zeroed() }))
+fn dropped(packets: u64) -> FlowValue {
+    FlowValue { packets, action: ACTION_DROP, drop_reason: 8, ..Zeroable::zeroed() }
+}
+
+fn fill(flows: &Flows, family: u8, entries: u32) -> Result<(), MapError> {
+    (0..entries).try_for_each(|n| flows.insert_untraced(&key(family, n), &dropped(n.into())))
 }
 
 #[test]
@@ -53,16 +61,21 @@ fn entries_are_written_read_walked_and_taken() {
     }
     let fastpath = Fastpath::load(None, Capacity { flows: 5000, ..SMALL }).unwrap();
     let flows = fastpath.flows();
-    fill(flows, 5000).unwrap();
+    assert!(flows.is_empty().unwrap());
+    for family in [4, 6] {
+        fill(flows, family, 5000).unwrap();
+    }
     let mut seen = HashSet::new();
-    flows.scan(|key, value| assert!(seen.insert((key.port, value.packets)))).unwrap();
-    assert_eq!(seen, (0..5000).map(|n| (n, u64::from(n))).collect());
-    assert_eq!(flows.get(&key(77)).unwrap().unwrap().packets, 77);
-    assert_eq!(flows.remove(&key(77)).unwrap().unwrap().packets, 77);
-    assert_eq!(flows.get(&key(77)).unwrap(), None);
-    assert_eq!(flows.remove(&key(77)).unwrap(), None);
-    assert!(!flows.0.replace(&key(77), &Zeroable::zeroed()).unwrap());
-    assert_eq!(flows.len().unwrap(), 4999);
+    flows.scan(|key, value| assert!(seen.insert((key.family, key.port, value.packets)))).unwrap();
+    assert_eq!(seen, [4, 6].into_iter().flat_map(|family| (0..5000).map(move |n| (family, n, n.into()))).collect());
+    for family in [4, 6] {
+        let key = key(family, 77);
+        assert_eq!(flows.get(&key).unwrap(), Some(dropped(77)));
+        assert_eq!(flows.remove(&key).unwrap(), Some(dropped(77)));
+        assert_eq!(flows.get(&key).unwrap(), None);
+        assert_eq!(flows.remove(&key).unwrap(), None);
+    }
+    assert_eq!(flows.len().unwrap(), 9998);
 }
 
 #[test]
@@ -72,11 +85,14 @@ fn a_full_table_is_an_answer_and_makes_room_again() {
     }
     let fastpath = Fastpath::load(None, SMALL).unwrap();
     let flows = fastpath.flows();
-    fill(flows, 1000).unwrap();
-    assert!(matches!(flows.0.insert(&key(1000), &Zeroable::zeroed()), Err(MapError::Full { map: "gp_flows" })));
-    flows.0.insert(&key(1), &Zeroable::zeroed()).unwrap();
-    flows.remove(&key(2)).unwrap().unwrap();
-    flows.0.insert(&key(1000), &Zeroable::zeroed()).unwrap();
+    for (family, name) in [(4, "gp_flows"), (6, "gp_flows6")] {
+        fill(flows, family, 1000).unwrap();
+        let full = flows.insert_untraced(&key(family, 1000), &dropped(0));
+        assert!(matches!(full, Err(MapError::Full { map }) if map == name), "{full:?}");
+        flows.insert_untraced(&key(family, 1), &dropped(0)).unwrap();
+        flows.remove(&key(family, 2)).unwrap().unwrap();
+        flows.insert_untraced(&key(family, 1000), &dropped(0)).unwrap();
+    }
 }
 
 #[test]
@@ -120,7 +136,7 @@ fn a_second_process_takes_over_what_is_pinned() {
     let bpffs = Bpffs::new();
     let first = Fastpath::load(Some(&bpffs.pins()), SMALL).unwrap();
     first.settings().set_upcall_ifindex(42).unwrap();
-    fill(first.flows(), 3).unwrap();
+    fill(first.flows(), 4, 3).unwrap();
     remember(first.connections(), 9);
     drop(first);
     let second = Fastpath::load(Some(&bpffs.pins()), SMALL).unwrap();
@@ -136,7 +152,7 @@ fn maps_of_another_size_or_version_are_replaced() {
     }
     let bpffs = Bpffs::new();
     let first = Fastpath::load(Some(&bpffs.pins()), SMALL).unwrap();
-    fill(first.flows(), 3).unwrap();
+    fill(first.flows(), 4, 3).unwrap();
     remember(first.connections(), 9);
     let second = Fastpath::load(Some(&bpffs.pins()), Capacity { flows: 2000, ..SMALL }).unwrap();
     assert_eq!(second.flows().len().unwrap(), 0, "the flow table has another size now");

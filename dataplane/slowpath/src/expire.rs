@@ -32,7 +32,7 @@ impl<K: Kernel> Engine<K> {
         let _one_at_a_time = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
         let mut expired = 0;
         let mut portion: Vec<(FlowKey, FlowValue)> = Vec::with_capacity(PORTION);
-        self.kernel.scan_flows(&mut |key, value| {
+        self.kernel.sweep_flows(&mut |key, value| {
             portion.push((*key, *value));
             if portion.len() == PORTION {
                 expired += self.work(now, |work| work.expire_flows(&portion));

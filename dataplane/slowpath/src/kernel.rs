@@ -29,7 +29,8 @@ pub enum KernelError {
 impl From<MapError> for KernelError {
     fn from(error: MapError) -> Self {
         match error {
-            MapError::Full { .. } => Self::Full,
+            // Throwing out flows would not make room for another adjacency: many flows share one.
+            MapError::Full { map } if map != gp_maps::ADJACENCIES => Self::Full,
             other => Self::Map(other),
         }
     }
@@ -46,6 +47,11 @@ pub trait Kernel: Send + Sync {
     fn replace_flow(&self, entry: &FlowEntry) -> Result<bool, KernelError>;
     fn remove_flow(&self, key: &FlowKey) -> Result<Option<FlowValue>, KernelError>;
     fn scan_flows(&self, visit: &mut dyn FnMut(&FlowKey, &FlowValue)) -> Result<(), KernelError>;
+    /// The same, and frees what no flow and no pair needs any more. By one caller at a time, who takes the engine's lock
+    /// between two such walks: see [`Flows::sweep`].
+    fn sweep_flows(&self, visit: &mut dyn FnMut(&FlowKey, &FlowValue)) -> Result<(), KernelError> {
+        self.scan_flows(visit)
+    }
 
     fn insert_connection(&self, key: &ConnectionKey, value: &ConnectionValue) -> Result<(), KernelError>;
     fn remove_connection(&self, key: &ConnectionKey) -> Result<bool, KernelError>;
@@ -145,6 +151,9 @@ impl Kernel for HostKernel {
     fn scan_flows(&self, visit: &mut dyn FnMut(&FlowKey, &FlowValue)) -> Result<(), KernelError> {
         Ok(self.flows.scan(visit)?)
     }
+    fn sweep_flows(&self, visit: &mut dyn FnMut(&FlowKey, &FlowValue)) -> Result<(), KernelError> {
+        Ok(self.flows.sweep(visit)?)
+    }
     fn insert_connection(&self, key: &ConnectionKey, value: &ConnectionValue) -> Result<(), KernelError> {
         Ok(self.connections.insert(key, value)?)
     }
@@ -161,7 +170,7 @@ impl Kernel for HostKernel {
         Ok(self.pairs.remove(key)?)
     }
     fn scan_pairs(&self, visit: &mut dyn FnMut(&PairKey)) -> Result<(), KernelError> {
-        Ok(self.pairs.scan(|key, _| visit(key))?)
+        Ok(self.pairs.scan(visit)?)
     }
     fn take_opened(&self, into: &mut Vec<Opened>) {
         self.opened.take(into);
@@ -223,5 +232,16 @@ impl Kernel for HostKernel {
     }
     fn send(&self, ifindex: u32, frame: &[u8]) -> Result<(), KernelError> {
         Ok(self.sender.send(ifindex, frame)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_full_table_is_a_reason_to_throw_out_flows() {
+        assert!(matches!(MapError::Full { map: "gp_flows" }.into(), KernelError::Full));
+        assert!(matches!(MapError::Full { map: gp_maps::ADJACENCIES }.into(), KernelError::Map(_)));
     }
 }

@@ -51,7 +51,8 @@ impl Kernel {
     /// # Panics
     /// If the kernel refuses the program.
     pub fn load() -> Self {
-        let capacity = Capacity { flows: 4096, connections: 1, enis: 64, allowances: ALLOWANCES, pairs: 64 };
+        let capacity =
+            Capacity { flows: 4096, adjacencies: 4096, connections: 1, enis: 64, allowances: ALLOWANCES, pairs: 64 };
         let mut fastpath = Fastpath::load(None, capacity).expect("the fast path loads");
         fastpath.settings().set_upcall_ifindex(1).expect("settings can be written");
         let program = fastpath.program_fd().try_clone_to_owned().expect("a descriptor can be copied");
@@ -139,10 +140,7 @@ impl Kernel {
     /// # Panics
     /// If the kernel refuses.
     pub fn set_pair(&self, key: &PairKey, value: &PairValue) {
-        let pairs = self.fastpath.pairs();
-        // SAFETY: the table maps PairKey to PairValue; gp-maps has compared the sizes.
-        unsafe { sys::update(pairs.fd(), bytemuck::bytes_of(key), bytemuck::bytes_of(value)) }
-            .expect("a pair can be written");
+        self.fastpath.pairs().insert_untraced(key, value).expect("a pair can be written");
     }
 
     /// # Panics
@@ -165,13 +163,14 @@ impl Kernel {
         opened
     }
 
-    /// Everything that the kernel holds but pairs.
+    /// Everything that the kernel holds but pairs. Frees what flows and pairs need no more: the cases that follow use it
+    /// again.
     ///
     /// # Panics
     /// If the kernel refuses.
     pub fn ledger(&self) -> RustTable {
         let mut ledger = RustTable::default();
-        let flows = self.fastpath.flows().scan(|key, value| {
+        let flows = self.fastpath.flows().sweep(|key, value| {
             ledger.flows.insert(*key, *value);
         });
         flows.expect("flows can be read");
@@ -193,7 +192,5 @@ impl Kernel {
 /// # Panics
 /// If the kernel refuses.
 pub fn write_flow(flows: &Flows, key: &FlowKey, value: &FlowValue) {
-    // SAFETY: the flow table maps FlowKey to FlowValue; gp-maps has compared the sizes.
-    unsafe { sys::update(flows.fd(), bytemuck::bytes_of(key), bytemuck::bytes_of(value)) }
-        .expect("a flow can be written");
+    flows.insert_untraced(key, value).expect("a flow can be written");
 }

@@ -1,9 +1,8 @@
-//! System calls that the product has no use for: running a program on a frame, writing entries that no trace made.
+//! System calls that the product has no use for: running a program on a frame, asking for its size.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-const MAP_UPDATE_ELEM: u32 = 2;
 const PROG_TEST_RUN: u32 = 10;
 const OBJ_GET_INFO_BY_FD: u32 = 15;
 
@@ -12,15 +11,6 @@ const SKB_WORDS: usize = 48;
 const SKB_IFINDEX: usize = 10;
 const SKB_GSO_SEGS: usize = 41;
 const SKB_GSO_SIZE: usize = 44;
-
-#[repr(C)]
-struct UpdateAttr {
-    map_fd: u32,
-    padding: u32,
-    key: u64,
-    value: u64,
-    flags: u64,
-}
 
 #[repr(C)]
 #[derive(Default)]
@@ -99,22 +89,6 @@ pub(crate) fn program_size(program: BorrowedFd<'_>) -> io::Result<ProgramSize> {
     // SAFETY: the info is live and as long as told; its lists have no room, so the kernel fills none.
     unsafe { bpf(OBJ_GET_INFO_BY_FD, &mut attr)? };
     Ok(ProgramSize { bytes: info.translated_bytes, verified: info.verified_instructions })
-}
-
-/// Writes an entry whatever it says.
-///
-/// # Safety
-/// `key` and `value` have the sizes of the map.
-pub(crate) unsafe fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
-    let mut attr = UpdateAttr {
-        map_fd: map.as_raw_fd() as u32,
-        padding: 0,
-        key: key.as_ptr() as u64,
-        value: value.as_ptr() as u64,
-        flags: 0,
-    };
-    // SAFETY: both outlive the call and have the sizes that the caller vouches for.
-    unsafe { bpf(MAP_UPDATE_ELEM, &mut attr) }
 }
 
 /// What a program made of a frame.

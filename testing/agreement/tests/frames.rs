@@ -83,7 +83,6 @@ fn random_pair(pair: &mut Pair, rng: &mut Rng, key: &FlowKey) -> PairValue {
         src_port_from: from,
         src_port_to: to,
         answer_mac: [2, 0, 0, 0, 0, 9],
-        ..Zeroable::zeroed()
     }
 }
 

@@ -41,7 +41,7 @@ struct Host {
 impl Host {
     fn new() -> Self {
         let netns = NetNs::new_unpinned().unwrap();
-        let capacity = Capacity { flows: 100, connections: 1, enis: 10, allowances: 5, pairs: 1 };
+        let capacity = Capacity { flows: 100, adjacencies: 100, connections: 1, enis: 10, allowances: 5, pairs: 1 };
         let mut fastpath = Fastpath::load(None, capacity).unwrap();
         let tap = Tap::ensure(&netns, "gp-upcall", 65_000, 1).unwrap();
         fastpath.settings().set_upcall_ifindex(tap.ifindex).unwrap();
@@ -151,7 +151,7 @@ fn upcalls_of_one_port_take_no_room_from_those_of_others() {
         return;
     }
     let netns = NetNs::new_unpinned().unwrap();
-    let capacity = Capacity { flows: 1, connections: 1, enis: 1, allowances: 1, pairs: 1 };
+    let capacity = Capacity { flows: 1, adjacencies: 1, connections: 1, enis: 1, allowances: 1, pairs: 1 };
     let fastpath = Fastpath::load(None, capacity).unwrap();
     let tap = Tap::ensure(&netns, "gp-upcall", 65_000, 4).unwrap();
     tap.steer(fastpath.queue_program_fd()).unwrap();
