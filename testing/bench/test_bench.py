@@ -128,7 +128,7 @@ def test_a_packet_disobeys_if_it_left_after_the_answer():
     sent = at(1, 20, 49, 55, 70, 95, 120)
     for heard, passed, lost in (
         ({1: 21, 2: 50, 6: 121}, 0, 0),
-        # The one of 49 ms may meet either; that of 95 ms was heard when it was allowed again.
+        # That of 49 ms may meet either; that of 95 ms was heard when it was allowed again.
         ({1: 21, 5: 105, 6: 121}, 0, 0),
         ({2: 50, 3: 56, 4: 71, 6: 121}, 1, 1),
     ):
