@@ -133,7 +133,7 @@ impl<K: Kernel> Work<'_, K> {
 
     /// Throws out the longest idle flows of a sample of one ENI's.
     fn evict_from(&mut self, port: u32) {
-        let sample: Vec<FlowKey> = self.state.flows.of_port(port).take(EVICTION_SAMPLE).copied().collect();
+        let sample = self.state.flows.sample(port, EVICTION_SAMPLE);
         let last_seen = |key: &FlowKey| self.kernel.flow(key).ok().flatten().map_or(0, |value| value.last_seen_ns);
         let mut by_age: Vec<(u64, FlowKey)> = sample.into_iter().map(|key| (last_seen(&key), key)).collect();
         by_age.sort_unstable();

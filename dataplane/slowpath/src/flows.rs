@@ -92,6 +92,12 @@ impl FlowIndex {
         self.by_port.get(&port).into_iter().flat_map(PlacedTable::iter).map(|flow| &flow.key)
     }
 
+    /// Some of a port's flows; others each time, until all have had their turn.
+    pub fn sample(&mut self, port: u32, count: usize) -> Vec<FlowKey> {
+        let flows = self.by_port.get_mut(&port);
+        flows.into_iter().flat_map(|flows| flows.sample(count)).map(|flow| flow.key).collect()
+    }
+
     /// Notes a flow with what it rests on; what was known of it is replaced.
     pub fn insert(&mut self, key: FlowKey, reads: &[Read]) {
         let list = self.list_of(key.port, reads);

@@ -30,6 +30,8 @@ pub(crate) struct PlacedTable<T> {
     free: Vec<Place>,
     index: HashTable<Slot>,
     hasher: RandomState,
+    /// Where the next sample begins.
+    hand: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +54,7 @@ fn spread(hash: u32) -> u64 {
 
 impl<T> Default for PlacedTable<T> {
     fn default() -> Self {
-        Self { blocks: Vec::new(), free: Vec::new(), index: HashTable::new(), hasher: RandomState::new() }
+        Self { blocks: Vec::new(), free: Vec::new(), index: HashTable::new(), hasher: RandomState::new(), hand: 0 }
     }
 }
 
@@ -112,6 +114,14 @@ impl<T: Keyed> PlacedTable<T> {
     pub fn before(&self, end: usize, count: usize) -> impl Iterator<Item = &T> {
         let end = end.min(self.places());
         (end.saturating_sub(count)..end).filter_map(|place| self.get(Place::try_from(place).unwrap_or(NOWHERE)))
+    }
+
+    /// The entries in the next so many places, behind those of the last sample, and at the end from the start again. Never
+    /// the first ones always: the places that get free are the next to be taken, so these would be the newest entries.
+    pub fn sample(&mut self, count: usize) -> impl Iterator<Item = &T> {
+        let start = if self.hand < self.places() { self.hand } else { 0 };
+        self.hand = start + count;
+        self.before(self.hand, count.min(self.places() - start))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &T> {
@@ -175,6 +185,20 @@ mod tests {
             assert_eq!(table.get(place), Some(&Entry(n, n.into())));
         }
         assert_eq!((table.find(&5000), table.get(5000), table.get(NOWHERE)), (None, None, None));
+    }
+
+    #[test]
+    fn samples_go_round() {
+        let mut table = PlacedTable::default();
+        for n in 0..10 {
+            table.insert(Entry(n, 0));
+        }
+        table.remove(5);
+        let mut sample = || -> Vec<u16> { table.sample(4).map(|entry| entry.0).collect() };
+        assert_eq!(
+            [sample(), sample(), sample(), sample()],
+            [vec![0, 1, 2, 3], vec![4, 6, 7], vec![8, 9], vec![0, 1, 2, 3]]
+        );
     }
 
     proptest! {

@@ -21,8 +21,8 @@ use std::thread::JoinHandle;
 /// The largest frame that a TAP delivers, with the upcall's header in front.
 const BUFFER_BYTES: usize = 65_536 + 32;
 
-/// Frames of one queue that are handled before it is another's turn.
-const FRAMES_PER_TURN: usize = 16;
+/// Frames of one queue that are handled before it is another's turn: some tenths of a millisecond.
+const FRAMES_PER_TURN: usize = 4;
 
 /// Queues that are told of at once.
 const TURNS: usize = 64;
