@@ -111,6 +111,12 @@ impl World {
         holder.and_then(|id| self.eni(*id))
     }
 
+    /// The addresses of a range that ENIs of a VPC hold by themselves, in order.
+    pub fn addresses_held(&self, vpc: VpcId, range: RangeInclusive<IpAddr>) -> impl Iterator<Item = IpAddr> + '_ {
+        let range = (vpc, *range.start())..=(vpc, *range.end());
+        self.index.addresses.range(range).map(|((_, address), _)| *address)
+    }
+
     /// The ENI with this MAC address in this subnet.
     pub fn eni_with_mac(&self, subnet: SubnetId, mac: Mac) -> Option<&Arc<Eni>> {
         self.index.macs.get(&(subnet, mac)).and_then(|id| self.eni(*id))

@@ -11,6 +11,7 @@ use gp_model::{ENI_IPV4_PREFIX_LEN, ENI_IPV6_PREFIX_LEN, Subnet, World, nth_v4, 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 
 /// Draws from a block of 2^64 addresses never come near this many misses unless it is all but full.
 const IPV6_DRAWS: usize = 1000;
@@ -126,15 +127,24 @@ impl<'a> Pool<'a> {
     pub(super) fn draw_v4(&mut self) -> Result<Ipv4Addr, AddressFault> {
         let net = self.subnet.cidr.ok_or(AddressFault::NoIpv4)?;
         let size = block_count(u32::from(net.max_prefix_len() - net.prefix_len()));
-        let start = self.below(size);
-        let address = (0..size).map(|step| nth_v4(net, ((start + step) % size) as u32));
-        let free = |a: &Ipv4Addr| {
-            let a = IpAddr::V4(*a);
-            !self.subnet.is_reserved(a) && self.reserved.leaves(a) && self.is_free(a)
-        };
-        let address = { address }.find(free).ok_or(AddressFault::Full)?;
+        let start = nth_v4(net, self.below(size) as u32);
+        let behind = self.first_free(start..=net.broadcast());
+        let address = behind.or_else(|| self.first_free(net.network()..=start)).ok_or(AddressFault::Full)?;
         self.taken.insert(IpAddr::V4(address));
         Ok(address)
+    }
+
+    /// The first address of a range that can be had. The held ones are walked beside: each costs a step and no look-up.
+    fn first_free(&self, range: RangeInclusive<Ipv4Addr>) -> Option<Ipv4Addr> {
+        let (first, last) = (*range.start(), *range.end());
+        let mut held = self.world.addresses_held(self.subnet.vpc, IpAddr::V4(first)..=IpAddr::V4(last)).peekable();
+        (u32::from(first)..=u32::from(last)).map(Ipv4Addr::from).find(|address| {
+            let address = IpAddr::V4(*address);
+            held.next_if_eq(&address).is_none()
+                && !self.subnet.is_reserved(address)
+                && self.reserved.leaves(address)
+                && self.is_free(address)
+        })
     }
 
     /// Takes any free IPv6 address.
