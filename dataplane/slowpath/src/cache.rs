@@ -17,7 +17,7 @@ pub(crate) const FLOWS_OF_PORT_MAX: usize = 1 << 17;
 
 /// Of so many flows of a port the longest idle ones are thrown out to make room. A sample, since ordering all would
 /// cost seconds exactly when there is a flood.
-const EVICTION_SAMPLE: usize = 256;
+const EVICTION_SAMPLE: usize = 128;
 const EVICTED_AT_ONCE: usize = 64;
 
 impl<K: Kernel> Work<'_, K> {
@@ -134,11 +134,11 @@ impl<K: Kernel> Work<'_, K> {
     /// Throws out the longest idle flows of a sample of one ENI's.
     fn evict_from(&mut self, port: u32) {
         let sample = self.state.flows.sample(port, EVICTION_SAMPLE);
-        let last_seen = |key: &FlowKey| self.kernel.flow(key).ok().flatten().map_or(0, |value| value.last_seen_ns);
-        let mut by_age: Vec<(u64, FlowKey)> = sample.into_iter().map(|key| (last_seen(&key), key)).collect();
-        by_age.sort_unstable();
-        for (_, key) in by_age.iter().take(EVICTED_AT_ONCE) {
-            self.remove_flow(key);
+        let read = |key: FlowKey| (key, self.kernel.flow(&key).ok().flatten());
+        let mut by_age: Vec<(FlowKey, Option<FlowValue>)> = sample.into_iter().map(read).collect();
+        by_age.sort_unstable_by_key(|(_, value)| value.map(|value| value.last_seen_ns));
+        for (key, value) in by_age.into_iter().take(EVICTED_AT_ONCE) {
+            self.remove_seen_flow(&key, value);
             self.state.totals.evicted += 1;
         }
     }

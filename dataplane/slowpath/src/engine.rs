@@ -13,7 +13,7 @@ use crate::kernel::{HostKernel, Kernel, KernelError};
 use crate::nat::NatTable;
 use crate::pairs::PairTable;
 use crate::ports::{Port, Ports, Side, Uplink};
-use gp_abi::{ACTION_DELIVER, FlowKey, Opened};
+use gp_abi::{ACTION_DELIVER, FlowKey, FlowValue, Opened};
 use gp_compile::{HostView, key_of, out_port};
 use gp_model::{EniId, Mac, Region, World};
 use gp_trace::{DropReason, Ingress, Tracker};
@@ -237,12 +237,24 @@ impl<K: Kernel> Work<'_, K> {
 
     /// Removes a flow from the index and the kernel; what it counted goes to its connections.
     pub fn remove_flow(&mut self, key: &FlowKey) {
-        if let Ok(Some(value)) = self.kernel.flow(key) {
-            self.record_opened(key, &value);
+        let seen = self.kernel.flow(key).ok().flatten();
+        self.remove_seen_flow(key, seen);
+    }
+
+    /// The same, where the entry has just been read.
+    pub fn remove_seen_flow(&mut self, key: &FlowKey, seen: Option<FlowValue>) {
+        // What stands for connections is written down before it goes.
+        let seen = seen.filter(|value| value.opens != 0);
+        if let Some(value) = &seen {
+            self.note(key, value, true);
+            self.record_opened(key, value);
         }
         match self.kernel.remove_flow(key) {
-            Ok(Some(last)) => self.note(key, &last, true),
-            Ok(None) => {}
+            Ok(Some(last)) if Some(last) != seen => {
+                self.note(key, &last, true);
+                self.record_opened(key, &last);
+            }
+            Ok(_) => {}
             Err(error) => self.failed("remove a flow", &error),
         }
         self.state.flows.remove(key);

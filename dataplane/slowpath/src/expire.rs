@@ -85,7 +85,7 @@ impl<K: Kernel> Work<'_, K> {
             // What is in the table but not in the index can't be traced again after a change. It may just have been
             // removed by another thread, too.
             if is_idle || !self.state.flows.contains(key) {
-                self.remove_flow(key);
+                self.remove_seen_flow(key, Some(*value));
                 expired += 1;
             }
         }
