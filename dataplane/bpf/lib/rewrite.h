@@ -128,6 +128,7 @@ static long gp_next_option(__u32 number, void *data)
 	struct gp_mss_search *search = data;
 	__u8 option[GP_TCP_OPTION_MSS_BYTES];
 
+	(void)number;
 	if (search->at + sizeof(option) > search->end)
 		return 1;
 	if (bpf_skb_load_bytes(search->skb, search->at, option, sizeof(option))) {
