@@ -162,16 +162,17 @@ def test_a_nat_gateway_gives_each_connection_a_port_of_its_own_and_lets_none_in(
     many = (
         "import socket,sys; a=(sys.argv[1],int(sys.argv[2]));"
         "c=[socket.socket() for _ in range(40)]; [s.bind(('',40000+i)) for i,s in enumerate(c)];"
-        "[s.connect(a) for s in c]; print(sum(len(s.recv(99))>0 for s in c))"
+        "[s.connect(a) for s in c]; print(sum(len(s.recv(99))>0 for s in c), flush=True); sys.stdin.read()"
     )
     with outside_server() as (port, seen):
-        for instance in instances:
-            told = way.account.groundplane.exec(instance, "python3", "-c", many, outside, str(port))
-            assert told.stdout.strip() == "40"
-        # All of them have chosen the same 40 ports inside.
+        command = ("python3", "-c", many, outside, str(port))
+        asking = [way.account.groundplane.popen_exec(i, *command, stdin=subprocess.PIPE) for i in instances]
+        assert [process.stdout.readline().strip() for process in asking] == ["40"] * 3
+        # All of them have chosen the same 40 ports inside, and hold their connections: ports of ended ones are given again.
         assert len(seen) == len(set(seen)) == 120
         assert {address for address, _ in seen} == {public}
         assert all(1024 <= port <= 65535 for _, port in seen)
+        assert [process.communicate(timeout=20)[0] for process in asking] == [""] * 3
     assert asked(public, 22, 0.5) is None
     ping = way.account.groundplane.exec(instances[0], "ping", "-c1", "-W2", outside, check=False)
     assert ping.returncode == 0, ping.stdout

@@ -139,13 +139,13 @@ pub fn a_change_of_many_flows_is_quick() {
     place.change("sg web a in udp * from 10.0.0.0/8");
     for port in 1..=FLOWS {
         client.send_to(b"x", ("10.0.2.10", 10_000 + port)).unwrap();
-        // Within the budget of new flows.
+        // Within the budget of new flows; on a busy machine upcalls may wait for longer than that takes.
         if port % 500 == 0 {
             std::thread::sleep(std::time::Duration::from_millis(100));
+            place.wait_flows(u64::from(port) * 2);
         }
     }
-    let cached = place.agent().status()["flows"].as_u64().unwrap();
-    assert!(cached >= u64::from(FLOWS) * 2, "{cached} entries: one for each direction");
+    let cached = place.flows();
     let started = Instant::now();
     place.change("sg web a");
     println!("a change that {cached} entries rest on is applied in {} ms", started.elapsed().as_millis());

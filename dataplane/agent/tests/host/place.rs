@@ -205,6 +205,19 @@ impl Place {
         }
     }
 
+    /// Entries of the flow table.
+    pub fn flows(&self) -> u64 {
+        self.agent().status()["flows"].as_u64().unwrap()
+    }
+
+    pub fn wait_flows(&self, count: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.flows() < count {
+            assert!(Instant::now() < deadline, "{} entries instead of {count}", self.flows());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     pub fn wait_outcome(&mut self, name: &str, boot: u32, outcome: &InstanceOutcome) {
         let key = (self.scenario.instance(name), boot);
         self.wait(&format!("{name} to be {outcome:?}"), |place| {
