@@ -6,12 +6,12 @@
 
 use crate::clock::Now;
 use crate::places::{Keyed, Place, PlacedTable};
+use foldhash::HashMap;
 use gp_abi::{ConnectionKey, ConnectionValue};
 use gp_compile::{connection_entry, connection_of};
 use gp_model::{ConnectionTracking, NatGatewayId};
 use gp_trace::{Activity, Connection, DirectionActivity, NatPorts, Tracker};
 use gp_wire::{FiveTuple, TcpFlags, protocol};
-use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 /// Of an ENI whose instance's type is not known.
@@ -144,13 +144,17 @@ impl OfTracker {
         self.connections.find(&tuple).or_else(|| self.by_translated.get(&tuple).copied())
     }
 
-    fn insert(&mut self, tracked: Tracked) {
-        self.remove(&tracked.connection.tuple);
-        let place = self.connections.insert(tracked);
-        if let Some(translated) = tracked.connection.translated {
+    /// Leaves what is there with this tuple, and says so.
+    fn insert_new(&mut self, tracked: Tracked) -> bool {
+        if self.by_translated.contains_key(&tracked.key()) {
+            return false;
+        }
+        let (place, is_new) = self.connections.find_or_insert(tracked);
+        if is_new && let Some(translated) = tracked.connection.translated {
             self.by_translated.insert(canonical(&translated), place);
             self.ports.take(&translated);
         }
+        is_new
     }
 
     fn remove(&mut self, tuple: &FiveTuple) -> Option<Tracked> {
@@ -181,8 +185,16 @@ impl ConnectionTable {
         self.len_of(tracker) < most
     }
 
+    /// Takes a connection in; what is there with its tuple goes.
     pub fn insert(&mut self, tracker: Tracker, tracked: Tracked) {
-        self.by_tracker.entry(tracker).or_default().insert(tracked);
+        let of = self.by_tracker.entry(tracker).or_default();
+        of.remove(&tracked.connection.tuple);
+        of.insert_new(tracked);
+    }
+
+    /// Takes a connection in if there is none with its tuple. Says whether it is new.
+    pub fn insert_new(&mut self, tracker: Tracker, tracked: Tracked) -> bool {
+        self.by_tracker.entry(tracker).or_default().insert_new(tracked)
     }
 
     pub fn remove(&mut self, tracker: Tracker, tuple: &FiveTuple) -> Option<Tracked> {

@@ -5,10 +5,10 @@
 
 use crate::connections::canonical;
 use crate::places::{Keyed, NOWHERE, Place, PlacedTable};
+use foldhash::{HashMap, HashSet};
 use gp_abi::{FlowKey, FlowValue};
 use gp_trace::{Pass, Read, Tracker};
 use gp_wire::FiveTuple;
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Place of a list of reads.
@@ -107,10 +107,10 @@ impl FlowIndex {
     /// The same, with a list of its port that a pair holds.
     pub fn insert_listed(&mut self, key: FlowKey, list: ListId) {
         let flows = self.by_port.entry(key.port).or_default();
-        let Some(place) = flows.find(&key) else {
-            let place = flows.insert(Flow { key, list, previous: NOWHERE, next: NOWHERE });
+        let (place, is_new) = flows.find_or_insert(Flow { key, list, previous: NOWHERE, next: NOWHERE });
+        if is_new {
             return prepend(flows, &mut self.lists[list], place);
-        };
+        }
         let Some(old) = flows.get(place).map(|flow| flow.list).filter(|old| *old != list) else { return };
         detach(flows, &mut self.lists[old], place);
         if let Some(flow) = flows.get_mut(place) {
@@ -216,7 +216,7 @@ impl FlowIndex {
             return list;
         }
         let reads: Arc<[Read]> = reads.into();
-        let list = List { port, reads: Arc::clone(&reads), first: NOWHERE, pairs: HashSet::new() };
+        let list = List { port, reads: Arc::clone(&reads), first: NOWHERE, pairs: HashSet::default() };
         let id = match self.free.pop() {
             Some(id) => {
                 self.lists[id] = list;
@@ -329,7 +329,7 @@ mod tests {
         index.insert_listed(key(1, 1), list);
         assert_eq!(index.resting_on(&[group(1)]), [key(1, 1)]);
         index.remove(&key(1, 1));
-        assert_eq!(index.pairs_resting_on(&[group(1), eni(1)]), HashSet::from([7]));
+        assert_eq!(index.pairs_resting_on(&[group(1), eni(1)]), HashSet::from_iter([7]));
         index.release(list, 7);
         assert!(index.pairs_resting_on(&[group(1)]).is_empty());
         assert!(index.lists_with.is_empty() && index.ids_of_lists.is_empty());

@@ -51,11 +51,10 @@ impl<K: Kernel> Work<'_, K> {
                 flows.insert_listed(key, list);
             }
             for (tracker, opened_by) in &known.trackers {
+                let mut tracked = new_connection(tuple, *opened_by, opened.opened_ns);
+                tracked.note(&tuple, 1, opened.tcp_flags, opened.opened_ns);
                 // It may be one that was there without a cached flow.
-                if connections.get(*tracker, &tuple).is_none() {
-                    let mut tracked = new_connection(tuple, *opened_by, opened.opened_ns);
-                    tracked.note(&tuple, 1, opened.tcp_flags, opened.opened_ns);
-                    connections.insert(*tracker, tracked);
+                if connections.insert_new(*tracker, tracked) {
                     may_pass_now.extend(flows.of_connection(*tracker, &tuple));
                 }
             }
@@ -70,12 +69,15 @@ impl<K: Kernel> Work<'_, K> {
         ports
     }
 
-    /// Puts another decision into an entry that is there; false where it is not there. Where it tells of other connections
-    /// then, the records of those that it told of so far say from here on what it has seen.
+    /// Makes an entry that is there say this; false where it is not there. Where it tells of other connections then, the
+    /// records of those that it told of so far say from here on what it has seen.
     pub fn replace_flow(&mut self, entry: &FlowEntry) -> Result<bool, KernelError> {
-        if let Some(old) = self.kernel.flow(entry.key())?
-            && !entry.can_stand_for(&old)
-        {
+        let Some(old) = self.kernel.flow(entry.key())? else { return Ok(false) };
+        // Most of what a change makes us look at again stays as it is.
+        if *entry.with_counters_of(&old).value() == old {
+            return Ok(true);
+        }
+        if !entry.can_stand_for(&old) {
             self.note(entry.key(), &old, true);
             self.record_opened(entry.key(), &old);
         }
@@ -99,12 +101,10 @@ impl<K: Kernel> Work<'_, K> {
     pub fn adopt_opened(&mut self, key: &FlowKey, value: &FlowValue) {
         let tuple = tuple_of(key);
         for (tracker, opened_by) in self.opened_by_flow(key, value) {
-            if self.state.connections.get(tracker, &tuple).is_none() {
-                // When it began, nobody knows: all that its entries say is of it.
-                let mut tracked = new_connection(tuple, opened_by, 0);
-                tracked.note(&tuple, value.packets, value.tcp_flags, value.last_seen_ns);
-                self.state.connections.insert(tracker, tracked);
-            }
+            // When it began, nobody knows: all that its entries say is of it.
+            let mut tracked = new_connection(tuple, opened_by, 0);
+            tracked.note(&tuple, value.packets, value.tcp_flags, value.last_seen_ns);
+            self.state.connections.insert_new(tracker, tracked);
         }
     }
 

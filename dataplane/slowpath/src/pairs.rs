@@ -14,12 +14,13 @@ use crate::flows::ListId;
 use crate::kernel::{Kernel, KernelError};
 use crate::ports::Side;
 use crate::upcall::tcp_flags;
+use foldhash::{HashMap, HashSet};
 use gp_abi::PairKey;
 use gp_compile::{PairEntry, pair_key_of};
 use gp_model::{Direction, EniId, World};
 use gp_trace::{Effect, Path, Read, Tracker};
 use gp_wire::{FiveTuple, IpPacket, TcpFlags, Transport};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
 /// Pairs that begin at one port. The oldest goes for another: who asks all ports of a peer pushes out only its own.
 const PAIRS_OF_PORT_MAX: usize = 4096;

@@ -5,8 +5,10 @@
 //! an index of eight bytes for each. That an entry has a place of its own also lets sweeps go on where they have stopped, and entries
 //! point at each other.
 
+use foldhash::quality::RandomState;
 use hashbrown::HashTable;
-use std::hash::{BuildHasher, Hash, RandomState};
+use hashbrown::hash_table::Entry;
+use std::hash::{BuildHasher, Hash};
 
 /// Number of an entry's place.
 pub(crate) type Place = u32;
@@ -25,9 +27,7 @@ pub(crate) trait Keyed {
 
 #[derive(Debug)]
 pub(crate) struct PlacedTable<T> {
-    /// All but the last one are full. The first one grows as it is needed, since most tables are small.
-    blocks: Vec<Vec<Option<T>>>,
-    free: Vec<Place>,
+    blocks: Blocks<T>,
     index: HashTable<Slot>,
     hasher: RandomState,
     /// Where the next sample begins.
@@ -46,6 +46,10 @@ impl Slot {
     fn spread(&self) -> u64 {
         spread(self.hash)
     }
+
+    fn is_of<T: Keyed>(&self, blocks: &Blocks<T>, hash: u32, key: &T::Key) -> bool {
+        self.hash == hash && blocks.get(self.place).is_some_and(|entry| entry.key() == *key)
+    }
 }
 
 fn spread(hash: u32) -> u64 {
@@ -54,7 +58,7 @@ fn spread(hash: u32) -> u64 {
 
 impl<T> Default for PlacedTable<T> {
     fn default() -> Self {
-        Self { blocks: Vec::new(), free: Vec::new(), index: HashTable::new(), hasher: RandomState::new(), hand: 0 }
+        Self { blocks: Blocks::default(), index: HashTable::new(), hasher: RandomState::default(), hand: 0 }
     }
 }
 
@@ -69,45 +73,43 @@ impl<T: Keyed> PlacedTable<T> {
 
     /// One more than the last place there is; some of those before may be free.
     pub fn places(&self) -> usize {
-        self.blocks.last().map_or(0, |last| (self.blocks.len() - 1) * BLOCK + last.len())
+        self.blocks.places()
     }
 
     pub fn get(&self, place: Place) -> Option<&T> {
-        self.blocks.get(place as usize / BLOCK)?.get(place as usize % BLOCK)?.as_ref()
+        self.blocks.get(place)
     }
 
     /// The entry's key must stay the same.
     pub fn get_mut(&mut self, place: Place) -> Option<&mut T> {
-        self.blocks.get_mut(place as usize / BLOCK)?.get_mut(place as usize % BLOCK)?.as_mut()
+        self.blocks.at(place)?.as_mut()
     }
 
     pub fn find(&self, key: &T::Key) -> Option<Place> {
         let hash = self.hash(key);
-        let is_meant = |slot: &Slot| slot.hash == hash && self.get(slot.place).is_some_and(|entry| entry.key() == *key);
-        self.index.find(spread(hash), is_meant).map(|slot| slot.place)
+        self.index.find(spread(hash), |slot| slot.is_of(&self.blocks, hash, key)).map(|slot| slot.place)
     }
 
-    /// Puts an entry in; one with the same key gives its place to it.
-    pub fn insert(&mut self, entry: T) -> Place {
+    /// Puts an entry in, where there is none with its key. Says where that one is, and whether it is the new one.
+    pub fn find_or_insert(&mut self, entry: T) -> (Place, bool) {
         let key = entry.key();
-        if let Some(place) = self.find(&key) {
-            if let Some(old) = self.get_mut(place) {
-                *old = entry;
-            }
-            return place;
-        }
         let hash = self.hash(&key);
-        let place = self.put(entry);
-        self.index.insert_unique(spread(hash), Slot { hash, place }, Slot::spread);
-        place
+        let blocks = &mut self.blocks;
+        match self.index.entry(spread(hash), |slot| slot.is_of(blocks, hash, &key), Slot::spread) {
+            Entry::Occupied(slot) => (slot.get().place, false),
+            Entry::Vacant(slot) => {
+                let place = blocks.put(entry);
+                slot.insert(Slot { hash, place });
+                (place, true)
+            }
+        }
     }
 
     pub fn remove(&mut self, place: Place) -> Option<T> {
         let hash = self.hash(&self.get(place)?.key());
         let slot = self.index.find_entry(spread(hash), |slot| slot.place == place).ok()?;
         slot.remove();
-        self.free.push(place);
-        self.blocks.get_mut(place as usize / BLOCK)?.get_mut(place as usize % BLOCK)?.take()
+        self.blocks.take(place)
     }
 
     /// The entries in so many places before `end`.
@@ -125,17 +127,49 @@ impl<T: Keyed> PlacedTable<T> {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.blocks.iter().flatten().flatten()
+        self.blocks.blocks.iter().flatten().flatten()
     }
 
     pub fn into_entries(self) -> impl Iterator<Item = T> {
-        self.blocks.into_iter().flatten().flatten()
+        self.blocks.blocks.into_iter().flatten().flatten()
+    }
+
+    fn hash(&self, key: &T::Key) -> u32 {
+        let hash = self.hasher.hash_one(key);
+        (hash >> 32) as u32
+    }
+}
+
+/// The entries, each in its place.
+#[derive(Debug)]
+struct Blocks<T> {
+    /// All but the last one are full. The first one grows as it is needed, since most tables are small.
+    blocks: Vec<Vec<Option<T>>>,
+    free: Vec<Place>,
+}
+
+impl<T> Default for Blocks<T> {
+    fn default() -> Self {
+        Self { blocks: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Blocks<T> {
+    fn places(&self) -> usize {
+        self.blocks.last().map_or(0, |last| (self.blocks.len() - 1) * BLOCK + last.len())
+    }
+
+    fn get(&self, place: Place) -> Option<&T> {
+        self.blocks.get(place as usize / BLOCK)?.get(place as usize % BLOCK)?.as_ref()
+    }
+
+    fn at(&mut self, place: Place) -> Option<&mut Option<T>> {
+        self.blocks.get_mut(place as usize / BLOCK)?.get_mut(place as usize % BLOCK)
     }
 
     fn put(&mut self, entry: T) -> Place {
         if let Some(place) = self.free.pop()
-            && let Some(free) =
-                self.blocks.get_mut(place as usize / BLOCK).and_then(|block| block.get_mut(place as usize % BLOCK))
+            && let Some(free) = self.at(place)
         {
             *free = Some(entry);
             return place;
@@ -152,9 +186,10 @@ impl<T: Keyed> PlacedTable<T> {
         place
     }
 
-    fn hash(&self, key: &T::Key) -> u32 {
-        let hash = self.hasher.hash_one(key);
-        (hash >> 32) as u32
+    fn take(&mut self, place: Place) -> Option<T> {
+        let entry = self.at(place)?.take()?;
+        self.free.push(place);
+        Some(entry)
     }
 }
 
@@ -178,20 +213,21 @@ mod tests {
     #[test]
     fn entries_keep_their_places_while_the_table_grows() {
         let mut table = PlacedTable::default();
-        let places: Vec<Place> = (0..5000).map(|n| table.insert(Entry(n, n.into()))).collect();
+        let places: Vec<Place> = (0..5000).map(|n| table.find_or_insert(Entry(n, n.into())).0).collect();
         assert_eq!((table.len(), table.places()), (5000, 5000));
         for (n, place) in (0..5000).zip(places) {
             assert_eq!(table.find(&n), Some(place));
             assert_eq!(table.get(place), Some(&Entry(n, n.into())));
         }
         assert_eq!((table.find(&5000), table.get(5000), table.get(NOWHERE)), (None, None, None));
+        assert_eq!(table.find_or_insert(Entry(7, 0)), (7, false), "what is there stays");
     }
 
     #[test]
     fn samples_go_round() {
         let mut table = PlacedTable::default();
         for n in 0..10 {
-            table.insert(Entry(n, 0));
+            table.find_or_insert(Entry(n, 0));
         }
         table.remove(5);
         let mut sample = || -> Vec<u16> { table.sample(4).map(|entry| entry.0).collect() };
@@ -207,8 +243,9 @@ mod tests {
             let (mut table, mut map) = (PlacedTable::default(), BTreeMap::new());
             for (number, (key, is_put)) in (0..).zip(steps) {
                 if is_put {
-                    table.insert(Entry(key, number));
-                    map.insert(key, number);
+                    let is_new = table.find_or_insert(Entry(key, number)).1;
+                    prop_assert_eq!(is_new, !map.contains_key(&key));
+                    map.entry(key).or_insert(number);
                 } else {
                     let removed = table.find(&key).and_then(|place| table.remove(place));
                     prop_assert_eq!(removed.map(|entry| entry.1), map.remove(&key));

@@ -2,10 +2,11 @@
 
 use crate::allowance::Allowance;
 use crate::kernel::KernelError;
+use foldhash::HashMap;
 use gp_compile::{HostSide, HostSides, Output, UplinkSide, port_number};
 use gp_model::{EniId, InstanceId, Mac, Region};
 use gp_trace::Ingress;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 /// One ENI's place on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
