@@ -4,16 +4,15 @@ All servers run from the first round to the last. A round goes job by job: in ea
 each other. Groundplane stores durably (it answers after fsync) and waits until its host obeys; moto keeps everything in memory and
 forwards nothing.
 
-What waits for the disk varies most, from one second to the next: creations take a turn in every round, and all else in every third, so that
-many short turns make a steady median. What filling the servers has left for the disk is written before the first round.
+What waits for the disk varies most, from one second to the next: many short turns make a steady median. What filling the servers has left
+for the disk is written before the first round.
 
-A quick run does what gates compare, and asks moto for pages in its first round only: with 16 clients that alone takes moto most of a
-minute.
+A quick run does what gates compare, and asks moto for pages in its first round only, by fewer clients: it answers one at a time anyway,
+and each takes it a second.
 """
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -24,7 +23,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import xml.etree.ElementTree as ElementTree
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,24 +32,21 @@ import results
 NAME = "control"
 CLIENTS = (1, 16)
 SIZES = (100, 1_000, 10_000, 100_000)
-# moto would take a quarter of an hour to make the largest.
+# moto takes minutes for a page of the largest.
 SERVERS = [("groundplane", enis) for enis in SIZES] + [("moto", enis) for enis in SIZES[:-1]]
 SUBJECTS = [f"{kind}-{enis}" for kind, enis in SERVERS]
-# A group's limit, with moto as with AWS; and subnets of a VPC, a /18 each.
+# A group's limit, with moto as with AWS.
 RULES_PER_GROUP = 60
-SUBNETS = 4
+# Subnets of a VPC. As many as make the pages of each size full ones: a page of fewer interfaces would be a faster one.
+SUBNETS, SUBNET_BITS, SUBNET_ROOM = 5, 19, 8_000
 START_SECONDS = 120
 ROUNDS, QUICK_ROUNDS = 15, 9
-SECONDS, QUICK_SECONDS = 3, 1
+SECONDS, QUICK_SECONDS = 1, 0.4
 # Creations and rules in a turn by many clients; a quarter by one.
 WRITES, MOTO_WRITES = 1_200, 60
-# Servers that are filled at a time: nothing is measured meanwhile, and moto takes long and one CPU.
-FILLED_AT_ONCE = 2
+QUICK_MOTO_PAGERS = 2
 
 WORKS = {"create": "CreateNetworkInterface", "by_id": "Describe by id", "page": "filtered page of 100", "authorize": "Authorize"}
-# Rounds between two turns of what is steady.
-SELDOM = 3
-
 
 @dataclass(frozen=True)
 class Job:
@@ -68,15 +63,8 @@ class Job:
     def metrics(self):
         return (self.name, f"{self.name}_p50", f"{self.name}_p99")
 
-    @property
-    def every(self):
-        """It has its turn in every so many rounds."""
-        return 1 if self.work == "create" else SELDOM
-
     def is_due(self, server, number, quick):
         """Whether a server takes part in a round."""
-        if number % self.every:
-            return False
         needed = gates.needed(NAME).get(server.name)
         # What no gate needs runs because somebody has asked for it.
         if not quick or needed is None:
@@ -120,8 +108,7 @@ class Server:
     def command(self):
         listen = f"127.0.0.1:{self.port}"
         if self.kind == "moto":
-            moto = shutil.which("moto_server") or Path(sys.executable).parent / "moto_server"
-            return [str(moto), "-H", "127.0.0.1", "-p", str(self.port)]
+            return [sys.executable, str(Path(__file__).with_name("moto_fills.py")), "-H", "127.0.0.1", "-p", str(self.port)]
         quotas = {"enis": 1_000_000, "vpcs": 100, "security-groups": 100_000, "network-address-units-per-vpc": 256_000}
         more = [word for name, number in quotas.items() for word in ("--quota", f"{name}={number}")]
         own = ["--name", f"bench-{self.enis}", "up", "--no-uplink", "--listen", listen, "--data-dir", str(self.directory / "data")]
@@ -131,7 +118,9 @@ class Server:
         """Starts the server; gives the seconds until it answers."""
         log = (self.directory / "log").open("ab")
         begun = time.monotonic()
-        self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        # Both are moto's way to be filled.
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE} if self.kind == "moto" else {"stdin": subprocess.DEVNULL, "stdout": log}
+        self.process = subprocess.Popen(self.command(), stderr=log, text=True, **pipes)
         while time.monotonic() - begun < START_SECONDS:
             if self.process.poll() is not None:
                 break
@@ -173,8 +162,8 @@ class Server:
     def lay_out(self):
         """Subnets with room for every interface."""
         vpc = self.call("CreateVpc", CidrBlock="10.0.0.0/16")["vpcId"]
-        blocks = [f"10.0.{64 * n}.0/18" for n in range(SUBNETS)]
-        while 16_000 * len(blocks) < self.enis * 1.2:
+        blocks = [f"10.0.{n << (24 - SUBNET_BITS)}.0/{SUBNET_BITS}" for n in range(SUBNETS)]
+        while SUBNET_ROOM * len(blocks) < self.enis * 1.2:
             # Another VPC with as many: AWS lets no VPC have more than 256,000 units, nor a subnet more than a /16.
             blocks += blocks[:SUBNETS]
         for place, block in enumerate(blocks):
@@ -189,6 +178,9 @@ class Server:
         return self.call("CreateSecurityGroup", GroupName=name, GroupDescription=name, VpcId=self.vpc)["groupId"]
 
     def fill(self):
+        if self.kind == "moto":
+            print(self.enis, *self.subnets, file=self.process.stdin, flush=True)
+            return self.ids.write_text("\n".join(self.process.stdout.readline().split()) + "\n")
         self.load(CLIENTS[-1], "create", "--subnets", ",".join(self.subnets), "--calls", self.enis, "--ids", self.ids)
 
     def rss(self):
@@ -201,8 +193,9 @@ class Server:
         self.lay_out()
         self.fill()
 
-    def measure(self, job, writes, seconds):
+    def measure(self, job, writes, seconds, quick):
         """One turn of a job: {metric: number}. What it creates is deleted again, so that the server's size stays."""
+        clients = min(job.clients, QUICK_MOTO_PAGERS) if quick and self.kind == "moto" else job.clients
         calls = writes if job.clients > 1 else max(writes // 4, 20)
         if job.work == "create":
             report = self.create(job.clients, calls)
@@ -211,7 +204,7 @@ class Server:
         elif job.work == "by_id":
             report = self.load(job.clients, "by-id", "--ids", self.ids, "--seconds", seconds)
         else:
-            report = self.load(job.clients, "page", "--subnets", ",".join(self.subnets), "--seconds", seconds)
+            report = self.load(clients, "page", "--subnets", ",".join(self.subnets), "--seconds", seconds)
         return dict(zip(job.metrics, (report["per_second"], report["p50_ms"], report["p99_ms"]))) | {"rss": self.rss()}
 
     def create(self, clients, calls):
@@ -234,12 +227,11 @@ def take_round(servers, number, options):
         due = [server for server in servers if job.is_due(server, number, options.quick)]
         if not due:
             continue
-        turn = number // job.every
-        order = results.orders(due, turn + 1)[turn]
+        order = results.orders(due, number + 1)[number]
         orders[job.name] = [server.name for server in order]
         for server in order:
             writes = MOTO_WRITES if server.kind == "moto" else WRITES
-            samples[server.name] |= server.measure(job, writes, QUICK_SECONDS if options.quick else SECONDS)
+            samples[server.name] |= server.measure(job, writes, QUICK_SECONDS if options.quick else SECONDS, options.quick)
     return {"orders": orders, "samples": samples}
 
 
@@ -251,10 +243,8 @@ def run(options):
     with tempfile.TemporaryDirectory(prefix="gp-bench-") as directory:
         servers = [Server(kind, enis, directory, options.binaries) for kind, enis in wanted]
         try:
-            with ThreadPoolExecutor(FILLED_AT_ONCE) as pool:
-                # What takes longest first.
-                for filling in [pool.submit(server.fill_up, options.say) for server in reversed(servers)]:
-                    filling.result()
+            for server in servers:
+                server.fill_up(options.say)
             os.sync()
             for number in range(rounds):
                 options.say(f"round {number + 1} of {rounds}")
@@ -273,7 +263,8 @@ def run(options):
         "rounds": taken,
         "notes": [
             "moto answers all matching interfaces at once, whatever MaxResults says: its pages are whole subnets.",
-            *(["--quick: what gates compare; moto's pages in the first round only."] if options.quick else []),
+            "moto's interfaces were made in its memory, not by calls.",
+            *([f"--quick: what gates compare; moto's pages in the first round only, by {QUICK_MOTO_PAGERS} clients."] if options.quick else []),
         ],
     }
     result["table"] = tabulate(result)

@@ -63,6 +63,17 @@ class Host:
         ids = self.account.run(self.private, [self.group], MinCount=count, InstanceType="t3.nano", wait=False)
         self.account.wait(ids, "running", seconds=120)
 
+    def instances(self, most):
+        """Ids of some of those that [`Host.fill`] has started."""
+        pages = self.ec2.get_paginator("describe_instances").paginate(Filters=[{"Name": "subnet-id", "Values": [self.private]}])
+        found = [one["InstanceId"] for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
+        return found[:most]
+
+    def attach(self, instance):
+        """A second ENI for an instance."""
+        made = self.ec2.create_network_interface(SubnetId=self.private, Groups=[self.group])["NetworkInterface"]
+        self.ec2.attach_network_interface(NetworkInterfaceId=made["NetworkInterfaceId"], InstanceId=instance, DeviceIndex=1)
+
     @property
     def pid(self):
         return self.groundplane.process.pid

@@ -6,6 +6,7 @@ from .groundplane import Host, SameHost, rules
 # What AWS grants one ENI at most; more rules are other groups' in the same VPC.
 RULES_OF_ENI = 1000
 INSTANCES_AT_ONCE = 100
+SECOND_ENIS = 100
 
 
 class ManyRules(SameHost):
@@ -22,7 +23,7 @@ class ManyRules(SameHost):
 
 
 class ManyEnis(SameHost):
-    """A Groundplane of its own with so many live ENIs, each an instance's."""
+    """A Groundplane of its own with so many live ENIs, each an instance's; and some of these instances have a second one."""
 
     name, has_neighbour = "enis", False
 
@@ -30,12 +31,7 @@ class ManyEnis(SameHost):
         self.title = f"Groundplane: {count:,} live ENIs"
         host = Host(uplink=False)
         try:
-            kernel, process = metrics.kernel_bytes(), host.memory_bytes()
-            for made in range(0, count, INSTANCES_AT_ONCE):
-                host.fill(min(INSTANCES_AT_ONCE, count - made))
-                say(f"{made + INSTANCES_AT_ONCE} of {count} instances run")
-            kernel, process = metrics.kernel_bytes() - kernel, host.memory_bytes() - process
-            self.memory = {"eni_kib": kernel / count / 1024, "eni_process_kib": process / count / 1024}
+            self.memory = begin(host, count, say) | add_seconds(host)
             super().__init__(host)
         except BaseException:
             host.down()
@@ -44,3 +40,32 @@ class ManyEnis(SameHost):
     def close(self):
         super().close()
         self.host.down()
+
+
+def begin(host, count, say):
+    """Runs so many instances; what each costs with its only ENI."""
+    weighed = weigh(host)
+    for made in range(0, count, INSTANCES_AT_ONCE):
+        host.fill(min(INSTANCES_AT_ONCE, count - made))
+        say(f"{min(made + INSTANCES_AT_ONCE, count)} of {count} instances run")
+    kernel, process = each(count, weighed, weigh(host))
+    return {"instance_kib": kernel, "instance_process_kib": process}
+
+
+def add_seconds(host):
+    """Gives instances a second ENI each: what an ENI costs where an instance is already."""
+    ids = host.instances(SECOND_ENIS)
+    weighed = weigh(host)
+    for instance in ids:
+        host.attach(instance)
+    kernel, process = each(len(ids), weighed, weigh(host))
+    return {"eni_kib": kernel, "eni_process_kib": process}
+
+
+def weigh(host):
+    return metrics.kernel_bytes(), host.memory_bytes()
+
+
+def each(count, before, after):
+    """KiB of the kernel and of the process."""
+    return [(then - once) / count / 1024 for once, then in zip(before, after)]

@@ -119,25 +119,25 @@ class Meter:
         self.first_flow += -(-self.new_flows // 10_000) * 10_000
         return first
 
-    def bulk(self, path, streams):
-        return self.run(path, "bulk", "--streams", streams, "--port", self.fresh_ports(1))
+    def bulk(self, path, streams, **options):
+        return self.run(path, "bulk", "--streams", streams, "--port", self.fresh_ports(1), **options)
 
-    def bulk_nogso(self, path, streams):
+    def bulk_nogso(self, path, streams, **options):
         path.offload(False)
         try:
-            return self.bulk(path, streams)
+            return self.bulk(path, streams, **options)
         finally:
             path.offload(True)
 
     def tcp_1(self, path):
-        got = self.bulk(path, 1)
+        got = self.bulk(path, 1, cpus=(0, 1))
         return {"tcp_1": got["gigabits_per_second"], "cpu_1": got["cpu_ms_per_gigabit"]}
 
     def tcp_4(self, path):
         return {"tcp_4": self.bulk(path, 4)["gigabits_per_second"]}
 
     def tcp_1_nogso(self, path):
-        got = self.bulk_nogso(path, 1)
+        got = self.bulk_nogso(path, 1, cpus=(0, 1))
         return {"tcp_1_nogso": got["gigabits_per_second"], "cpu_1_nogso": got["cpu_ms_per_gigabit"]}
 
     def tcp_4_nogso(self, path):

@@ -10,14 +10,16 @@ from .metrics import MEMORY, METRICS, Meter
 NAME = plan.NAME
 BASE = "raw"
 # Many short rounds rather than few long ones: what is compared lies seconds apart, and a median of many is steady.
-ROUNDS, QUICK_ROUNDS = 7, 6
+ROUNDS, QUICK_ROUNDS = 7, 5
 SECONDS, QUICK_SECONDS = 0.5, 0.3
 RULES, QUICK_RULES = 10_000, 2_000
 ENIS, QUICK_ENIS = 1_000, 100
 
 GROWTH_METRICS = {
-    "eni_kib": ("kernel memory of a live ENI", "KiB", "lower"),
-    "eni_process_kib": ("process memory of a live ENI", "KiB", "lower"),
+    "instance_kib": ("kernel memory of an instance, its ENI included", "KiB", "lower"),
+    "instance_process_kib": ("Groundplane's memory for it", "KiB", "lower"),
+    "eni_kib": ("kernel memory of a further ENI of an instance", "KiB", "lower"),
+    "eni_process_kib": ("Groundplane's memory for it", "KiB", "lower"),
 }
 LINUX = {path.name: path for path in linux.PATHS}
 GROUNDPLANE = {path.name: path for path in (groundplane.SameHost, groundplane.Translated)}
@@ -110,7 +112,7 @@ def run(options):
 
 
 def weigh(meter, paths, options):
-    """Memory of flows and of ENIs, by path."""
+    """Memory of flows, of instances and of ENIs, by path."""
     options.say("memory of flows")
     weighed = plan.taking_part(paths, MEMORY, options.quick)
     memory = {name: meter.measure(paths[name], MEMORY, options.say) for name in weighed}

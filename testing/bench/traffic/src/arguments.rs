@@ -7,6 +7,9 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Flows whose packets come before new ones.
+const WARM_UP_FLOWS: u32 = 100;
+
 /// Sends traffic from one network namespace to another, and prints what was measured as one line of JSON.
 #[derive(Debug, Parser)]
 pub struct Arguments {
@@ -158,6 +161,11 @@ impl Flows {
 impl New {
     pub fn block(&self) -> Block {
         Block { port: NEW_PORT, first: self.first_flow, count: self.count }
+    }
+
+    /// The flows that warm up, and the new ones.
+    pub fn blocks(&self) -> [Block; 2] {
+        [Block { port: ESTABLISHED_PORT, first: 0, count: WARM_UP_FLOWS }, self.block()]
     }
 }
 

@@ -60,7 +60,7 @@ fn serve(arguments: &Arguments, shared: &Shared) -> Result<()> {
         Mode::Request(request) => request::serve(request, shared),
         Mode::Connect(connect) => connect::serve(connect, shared),
         Mode::Established(flows) => udp::server::serve(&[flows.block()], &flows.lanes.lanes, shared),
-        Mode::New(flows) => udp::server::serve(&[flows.block()], &flows.lanes.lanes, shared),
+        Mode::New(flows) => udp::server::serve(&flows.blocks(), &flows.lanes.lanes, shared),
         Mode::Overload(overload) => udp::server::serve(&overload.blocks(), &overload.new.lanes.lanes, shared),
         Mode::First(first) => first::serve(first, shared),
     }
@@ -76,7 +76,7 @@ fn ask(arguments: &Arguments, shared: &Shared) -> Result<serde_json::Value> {
         Mode::Request(request) => request::ask(request, arguments.to, time),
         Mode::Connect(connect) => connect::ask(connect, arguments.to, time),
         Mode::Established(flows) => udp::established::ask(flows, time, shared),
-        Mode::New(flows) => udp::new::ask(flows, shared),
+        Mode::New(flows) => udp::new::ask(flows, time, shared),
         Mode::Overload(overload) => udp::overload::ask(overload, time, shared),
         Mode::First(first) => first::ask(first, arguments.to),
     }

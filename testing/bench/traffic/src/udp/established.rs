@@ -35,7 +35,11 @@ pub fn ask(flows: &Flows, time: Time, shared: &Shared) -> Result<Value> {
     }))
 }
 
-fn flood(sender: &mut Sender, block: &Block, draw: &mut Draw, during: Duration) -> Result<u64> {
+/// Sends packets of a block's flows as fast as it can. Says how many.
+///
+/// # Errors
+/// As [`Sender::send`].
+pub fn flood(sender: &mut Sender, block: &Block, draw: &mut Draw, during: Duration) -> Result<u64> {
     let start = Instant::now();
     let mut sent = 0;
     while start.elapsed() < during {

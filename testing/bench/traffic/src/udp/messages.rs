@@ -6,6 +6,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// Datagrams of one call.
 pub const BATCH: usize = 64;
 
+/// Holds what arrives while this process waits for a CPU, so that a lost packet is one that the path has lost.
+pub const RECEIVE_BYTES: usize = 64 << 20;
+
 /// Sends each buffer as one datagram; how many went.
 ///
 /// # Errors

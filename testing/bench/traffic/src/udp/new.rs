@@ -1,20 +1,30 @@
-//! New flows: every packet has a 5-tuple that nobody has seen.
+//! New flows: every packet has a 5-tuple that nobody has seen. Before them come packets of a few known ones, so that what
+//! both ends take at first, memory above all, is no cost of the path.
 
-use crate::arguments::New;
+use crate::arguments::{New, Time};
 use crate::shared::Shared;
+use crate::udp::established::{Draw, flood};
 use crate::udp::flow::{Block, Section};
 use crate::udp::messages::BATCH;
 use crate::udp::pace::{Pace, rest};
-use crate::udp::sender::Sender;
+use crate::udp::sender::{Sender, establish};
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+const WARM: usize = 0;
+const NEW: usize = 1;
 
 /// # Errors
 /// Frames can't be sent.
-pub fn ask(new: &New, shared: &Shared) -> Result<Value> {
-    let mut sender = Sender::new(&new.lanes.lanes)?;
-    let block = new.block();
+pub fn ask(new: &New, time: Time, shared: &Shared) -> Result<Value> {
+    let lanes = &new.lanes.lanes;
+    let mut sender = Sender::new(lanes)?;
+    let [warm, block] = new.blocks();
+    establish(&mut sender, lanes, &warm, Duration::from_secs(10))?;
+    let mut draw = Draw::new(&warm, sender.lanes());
+    let warm_up = flood(&mut sender, &warm, &mut draw, time.warm_up)?;
+    shared.settle(WARM, warm_up);
     let mut fresh = Fresh::new(&block, sender.lanes());
     let start = Instant::now();
     let mut pace = new.rate.map(|rate| Pace::new(rate, start));
@@ -32,7 +42,7 @@ pub fn ask(new: &New, shared: &Shared) -> Result<Value> {
         sent += sender.send(&block, lane, &places, false)? as u64;
     }
     let seconds = start.elapsed().as_secs_f64();
-    let received = shared.settle(0, sent);
+    let received = shared.settle(NEW, sent);
     Ok(json!({
         "flows_per_second": received as f64 / seconds,
         "offered_per_second": sent as f64 / seconds,

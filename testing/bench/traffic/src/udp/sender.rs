@@ -3,9 +3,9 @@
 use crate::udp::flow::Block;
 use crate::udp::frame::{Frame, echoed};
 use crate::udp::lane::{LaneName, own_mac};
-use crate::udp::messages::{BATCH, Received, send};
+use crate::udp::messages::{BATCH, RECEIVE_BYTES, Received, send};
 use anyhow::{Context, Result, bail};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrLike, socket};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrLike, setsockopt, socket, sockopt};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -89,8 +89,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// # Errors
 /// As [`Sender::send`]; or nothing at all is answered.
 pub fn establish(sender: &mut Sender, lanes: &[LaneName], block: &Block, within: Duration) -> Result<u32> {
-    let ears: Vec<OwnedFd> =
-        lanes.iter().map(|lane| packet_socket(&lane.interface, ETH_P_IP)).collect::<Result<_>>()?;
+    let ears: Vec<OwnedFd> = lanes.iter().map(ear).collect::<Result<_>>()?;
     let deadline = Instant::now() + within;
     let mut is_answered = vec![false; block.count as usize];
     let mut open = open_places(block, lanes.len(), &is_answered);
@@ -110,6 +109,13 @@ pub fn establish(sender: &mut Sender, lanes: &[LaneName], block: &Block, within:
         bail!("no flow is answered");
     }
     Ok(answered)
+}
+
+/// Has room for all echoes that may come at once: one that finds none is waited for in vain.
+fn ear(lane: &LaneName) -> Result<OwnedFd> {
+    let ear = packet_socket(&lane.interface, ETH_P_IP)?;
+    setsockopt(&ear, sockopt::RcvBufForce, &RECEIVE_BYTES).context("receive buffer")?;
+    Ok(ear)
 }
 
 /// (lane, place) of what is not answered yet, one of each section after the other.
