@@ -217,7 +217,8 @@ fn sides<'a, 'b, I, V>(item: DiffItem<'a, 'b, I, V>) -> (Option<&'a V>, Option<&
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gp_worlds::{RandomWorld, Rng};
+    use gp_worlds::Rng;
+    use gp_worlds::random::RandomWorld;
 
     #[test]
     fn what_was_noted_is_what_a_comparison_finds() {

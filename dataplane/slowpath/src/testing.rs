@@ -32,6 +32,8 @@ pub(crate) struct Tables {
     pub drops: BTreeMap<u16, u64>,
     pub sent: Vec<(u32, Vec<u8>)>,
     pub flows_max: usize,
+    /// Flows that were written again.
+    pub replaced: usize,
 }
 
 impl FlowTable for Tables {
@@ -65,7 +67,7 @@ impl FlowTable for Tables {
 #[derive(Default)]
 pub(crate) struct FakeKernel {
     tables: Mutex<Tables>,
-    /// Called whenever a connection, a pair or a decision of a flow changes, with the engine at work.
+    /// Called whenever a flow is read, and a connection or a pair changes, with the engine at work.
     pub at_work: Mutex<Option<Box<dyn FnMut() + Send>>>,
 }
 
@@ -83,6 +85,7 @@ impl FakeKernel {
 
 impl Kernel for Arc<FakeKernel> {
     fn flow(&self, key: &FlowKey) -> Result<Option<FlowValue>, KernelError> {
+        self.be_at_work();
         Ok(self.tables().flows.get(key).copied())
     }
     fn insert_flow(&self, entry: &FlowEntry) -> Result<(), KernelError> {
@@ -94,8 +97,8 @@ impl Kernel for Arc<FakeKernel> {
         Ok(())
     }
     fn replace_flow(&self, entry: &FlowEntry) -> Result<bool, KernelError> {
-        self.be_at_work();
         let mut tables = self.tables();
+        tables.replaced += 1;
         let Some(old) = tables.flows.get_mut(entry.key()) else { return Ok(false) };
         *old = *entry.with_counters_of(old).value();
         Ok(true)

@@ -154,6 +154,14 @@ fn a_change_retraces_only_the_flows_that_rest_on_it() {
 }
 
 #[test]
+fn a_flow_that_a_change_leaves_as_it_is_is_not_written_again() {
+    let mut host = web();
+    host.send("c > w tcp 4000:80 syn");
+    assert_eq!(host.change("sg web a"), 1, "its connection is tracked");
+    assert_eq!(host.kernel.tables().replaced, 0);
+}
+
+#[test]
 fn equal_addresses_in_two_vpcs_never_meet() {
     let mut host = Host::new(
         "vpc a 10.0.0.0/16; subnet a1 a 10.0.1.0/24; eni c a1 10.0.1.20; eni w a1 10.0.1.10
