@@ -229,6 +229,7 @@ fn become_command(request: &ExecRequest, terminal: Option<&OwnedFd>) -> Result<i
     confine::give_up_rights()?;
     // SAFETY: nothing that owns a descriptor from 3 on is used or dropped before execve or _exit.
     unsafe { sys::close_from(3) };
+    sys::reset_signals();
     SigSet::empty().thread_set_mask().context(|| "unblock signals".into())?;
     // After the change of user, which would have cleared it.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context(|| "end with the helper".into())?;

@@ -69,6 +69,15 @@ pub(crate) fn become_root() -> nix::Result<()> {
     setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0))
 }
 
+/// Signals as a login finds them. Whoever starts Groundplane by nohup, or in a script behind an `&`, ignores some, and Rust
+/// ignores SIGPIPE; a program goes on ignoring what was ignored when it was executed, and no shell can trap that.
+pub(crate) fn reset_signals() {
+    for number in 1..=libc::SIGRTMAX() {
+        // SAFETY: no handler is set, only the default. What has no other is refused, which says nothing.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+}
+
 /// Limits that a guest starts with, whatever the agent itself was given. To be called while still root of the host.
 pub(crate) fn reset_limits() {
     let set = |resource, soft: libc::rlim_t, hard: libc::rlim_t| {

@@ -4,6 +4,7 @@
 //! the console and left alone: the sandbox image has no cloud-init.
 
 use crate::spec::SandboxSpec;
+use crate::sys;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -55,8 +56,13 @@ pub(crate) fn start(spec: &SandboxSpec, output: &Path) -> Result<Option<u32>, St
         command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).current_dir("/");
         command.env_clear().envs([("PATH", PATH), ("HOME", "/root"), ("USER", "root"), ("LOGNAME", "root")]);
         command.env("LANG", "C.UTF-8").envs(spec.env.iter().map(|(name, value)| (name, value)));
-        // SAFETY: setsid is one system call and touches no memory.
-        unsafe { command.pre_exec(|| rustix::process::setsid().map(|_| ()).map_err(io::Error::from)) };
+        // SAFETY: only system calls, which touch no memory.
+        unsafe {
+            command.pre_exec(|| {
+                sys::reset_signals();
+                rustix::process::setsid().map(|_| ()).map_err(io::Error::from)
+            })
+        };
         command.spawn()
     })();
     spawned.map(|child| Some(child.id())).map_err(|error| format!("user-data can't be run: {error}"))

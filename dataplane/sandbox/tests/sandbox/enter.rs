@@ -2,12 +2,14 @@
 
 use crate::common::{INIT, Instance, root_or_skip};
 use gp_sandbox::{ExecRequest, INIT_SUBCOMMAND, exec};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -123,6 +125,28 @@ fn a_terminal_is_the_guests_own_with_size_and_signals() {
     drop(file);
 }
 
+/// 32 and 33: nobody may change what becomes of them.
+const C_LIBRARY_SIGNALS: u64 = 0b11 << 31;
+
+#[test]
+fn no_signal_is_ignored_because_groundplane_ignores_it() {
+    if !root_or_skip() {
+        return;
+    }
+    // As under nohup, and by a script's `&`. Nothing else here sends or expects this one.
+    // SAFETY: no handler is set.
+    unsafe { signal(Signal::SIGUSR2, SigHandler::SigIgn) }.unwrap();
+    let line = "echo ignored=$(grep SigIgn /proc/self/status | cut -f 2).";
+    let mut instance = Instance::with_user_data(line);
+    instance.start();
+    instance.wait_console("ignored=");
+    for text in [instance.console(), instance.shell(line)] {
+        let (_, mask) = text.split_once("ignored=").unwrap();
+        let mask = u64::from_str_radix(mask.split('.').next().unwrap(), 16).unwrap();
+        assert_eq!(mask & !C_LIBRARY_SIGNALS, 0, "{text}");
+    }
+}
+
 #[test]
 fn a_guest_that_fakes_its_terminal_is_caught() {
     if !root_or_skip() {
@@ -189,6 +213,9 @@ impl Screen {
     fn wait_for(&mut self, text: &str) {
         let mut buffer = [0; 4096];
         while !self.text.contains(text) {
+            let mut wanted = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
+            let ready = poll(&mut wanted, PollTimeout::from(20_000_u16)).unwrap();
+            assert!(ready > 0, "no {text:?} in {:?}", self.text);
             let length = self.master.read(&mut buffer).unwrap_or_else(|_| panic!("no {text:?} in {:?}", self.text));
             self.text.push_str(&String::from_utf8_lossy(&buffer[..length]));
         }
