@@ -150,7 +150,9 @@ class Stage:
         self.client_of = CLIENTS[client]
         vpc, self.subnet = account.network()
         self.group = account.group(vpc, "all", permission("-1", cidr="10.0.0.0/16"))
-        self.client, self.a, self.b = account.run(self.subnet, [self.group], MinCount=3, InstanceType="m5.large")
+        # None of them may happen to have the service address.
+        run = lambda number: account.run(self.subnet, [self.group], f"10.0.1.{number}", InstanceType="m5.large")  # noqa: E731
+        self.client, self.a, self.b = map(run, (11, 12, 13))
 
     def primary(self, instance):
         return self.account.instance(instance)["NetworkInterfaces"][0]["NetworkInterfaceId"]

@@ -102,7 +102,7 @@ def test_what_the_gates_of_the_api_need_is_among_its_servers():
 @pytest.mark.parametrize("quick", [False, True])
 def test_each_server_of_the_api_is_first_in_turn_and_does_what_gates_need(quick):
     class Measured(SimpleNamespace):
-        def measure(self, job, _writes, _seconds):
+        def measure(self, job, _writes, _seconds, _quick):
             return dict.fromkeys((*job.metrics, "rss"), 1.0)
 
     kinds = [("groundplane", 1_000), ("groundplane", 10_000), ("groundplane", 100_000), ("moto", 10_000)]
@@ -110,8 +110,7 @@ def test_each_server_of_the_api_is_first_in_turn_and_does_what_gates_need(quick)
     rounds = [control.take_round(servers, number, SimpleNamespace(quick=quick)) for number in range(9)]
     rounds[-1]["samples"]["groundplane-100000"]["start"] = 1.0
     assert len({one["orders"]["create_16"][0] for one in rounds}) == len(servers)
-    seldom = [one["orders"]["by_id_16"][0] for one in rounds if "by_id_16" in one["orders"]]
-    assert len(seldom) == len(set(seldom)) == 3
+    assert all("by_id_16" in one["orders"] for one in rounds)
     judged = gates.judge({"control": result(*(one["samples"] for one in rounds))})
     assert judged and all(one.verdict != gates.NOT_MEASURED for one in judged)
 
