@@ -109,7 +109,7 @@ def test_each_server_of_the_api_is_first_in_turn_and_does_what_gates_need(quick)
     servers = [Measured(kind=kind, name=f"{kind}-{enis}") for kind, enis in kinds]
     rounds = [control.take_round(servers, number, SimpleNamespace(quick=quick)) for number in range(9)]
     rounds[-1]["samples"]["groundplane-100000"]["start"] = 1.0
-    assert len({one["orders"]["create_16"][0] for one in rounds}) == len(servers)
+    assert {one["orders"]["create_16"][0] for one in rounds} == set(rounds[0]["orders"]["create_16"])
     assert all("by_id_16" in one["orders"] for one in rounds)
     judged = gates.judge({"control": result(*(one["samples"] for one in rounds))})
     assert judged and all(one.verdict != gates.NOT_MEASURED for one in judged)
@@ -158,13 +158,21 @@ def test_a_round_goes_job_by_job_and_each_path_is_first_in_turn():
             self.done.append((job.name, path))
             return {job.metrics[0]: 1}
 
-    meter, jobs = Measured(), [(metrics.JOBS[0], ["a", "b"]), (metrics.JOBS[1], ["a", "c"])]
+    jobs = [(metrics.Job(name, (name,)), names) for name, names in (("tcp_1", ["a", "b"]), ("tcp_4", ["a", "c"]))]
+    meter = Measured()
     paths = {name: name for name in "abc"}
     rounds = [suite.take_round(meter, paths, jobs, number, lambda _: None) for number in range(2)]
     order = [("tcp_1", "a"), ("tcp_1", "b"), ("tcp_4", "a"), ("tcp_4", "c"), ("tcp_1", "b"), ("tcp_1", "a"), ("tcp_4", "c"), ("tcp_4", "a")]
     assert meter.done == order
     assert rounds[1]["orders"] == {"tcp_1": ["b", "a"], "tcp_4": ["c", "a"]}
     assert rounds[1]["samples"] == {"a": {"tcp_1": 1, "tcp_4": 1}, "b": {"tcp_1": 1}, "c": {"tcp_4": 1}}
+
+
+def test_a_jobs_turns_are_one_figure_and_each_path_is_first_in_turn():
+    figures = iter([{"pps_1": 1, "pps_1k": 1}, {"pps_1": 2}, {"pps_1": 4}, {"pps_1": 5}])
+    meter, job = SimpleNamespace(measure=lambda path, job, _say: next(figures)), metrics.Job("pps", ("pps_1", "pps_1k"), turns=2)
+    made = suite.take_round(meter, {"a": "a", "b": "b"}, [(job, ["a", "b"])], 1, lambda _: None)
+    assert made == {"orders": {"pps": ["a", "b", "b", "a"]}, "samples": {"a": {"pps_1": 3}, "b": {"pps_1": 3}}}
 
 
 def test_what_is_recorded_replaces_what_was(tmp_path):

@@ -27,7 +27,7 @@ JOBS = ("launch", "attach", "move", "rules")
 SUBJECTS = list(JOBS)
 ROUNDS, QUICK_ROUNDS = 5, 2
 # Of a round.
-LAUNCHES, ATTACHES, RULES, MOVES = 10, 40, 60, 30
+LAUNCHES, ATTACHES, RULES, MOVES, QUICK_MOVES = 10, 40, 60, 30, 15
 TOGETHER = 100
 ENIS, FLOWS = 10_000, 100_000
 CLIENTS = 4
@@ -230,7 +230,7 @@ def attach(stage):
 def move(stage):
     """An ENI under a client's datagrams, from one instance to the other and back; see failover.py."""
     mover = failover.Stage(stage.groundplane.account(), permission)
-    moves = failover.run(mover, mover.by_attachment(), MOVES, MOVE_PAUSE_SECONDS)
+    moves = failover.run(mover, mover.by_attachment(), QUICK_MOVES if stage.options.quick else MOVES, MOVE_PAUSE_SECONDS)
     mover.account.reset()
     came = [one for one in moves if one.outage_ns is not None]
     if len(came) < len(moves):

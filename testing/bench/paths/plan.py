@@ -13,8 +13,6 @@ QUICK_BESIDES = {
     "raw": {"pps_100k", "new_flows"},
     "redirect": {"tcp_1", "rr_p50", "pps_1"},
     "bridge": {"tcp_1", "rr_p50"},
-    "masquerade": {"rr_p50"},
-    "vxlan": {"tcp_1", "rr_p50", "pps_1"},
 }
 
 

@@ -123,11 +123,20 @@ def take_round(meter, paths, jobs, number, say):
     """Job by job, all paths that take part one right after the other, each first in turn."""
     samples, orders = {name: {} for name in paths}, {}
     for job, names in jobs:
-        orders[job.name] = results.orders(names, number + 1)[number]
         say(f"    {job.title}: {len(names)} path{'s' if len(names) > 1 else ''}")
+        first = number * job.turns
+        orders[job.name] = [name for order in results.orders(names, first + job.turns)[first:] for name in order]
+        taken = {name: [] for name in names}
         for name in orders[job.name]:
-            samples[name] |= meter.measure(paths[name], job, say)
+            taken[name].append(meter.measure(paths[name], job, say))
+        for name, turns in taken.items():
+            samples[name] |= mean(turns)
     return {"orders": orders, "samples": samples}
+
+
+def mean(turns):
+    """{metric: number} of several turns; what one of them lacks is not measured."""
+    return {metric: sum(turn[metric] for turn in turns) / len(turns) for metric in turns[0] if all(metric in turn for turn in turns)}
 
 
 def notes(meter, quick, drops):
