@@ -40,6 +40,7 @@ METRICS = {
 # So many connections can be tracked by every path for as long as a path's next turn is away.
 NEW_FLOWS = 40_000
 MANY_FLOWS = 100_000
+REQUEST_WARM_UP_SECONDS = 0.05
 # Enough that ten are beyond p99.
 FIRST_PACKETS = 1000
 FIRST_PAUSE_MICROSECONDS = 300
@@ -55,8 +56,8 @@ class Job:
 
     name: str
     metrics: tuple
-    # Of each path in a round; their mean is the round's figure. Two where two runs of one path, one after the other, can be a
-    # sixth apart, and most gates are.
+    # Of each path in a round; their median is the round's figure. Several where two runs of one path, one after the other, can be a
+    # sixth apart and more, as most gates are.
     turns: int = 1
 
     @property
@@ -70,7 +71,7 @@ JOBS = (
     Job("tcp_4", ("tcp_4",), turns=2),
     Job("tcp_1_nogso", ("tcp_1_nogso", "cpu_1_nogso"), turns=2),
     Job("tcp_4_nogso", ("tcp_4_nogso",), turns=2),
-    Job("rr", ("rr_p50", "rr_p99")),
+    Job("rr", ("rr_p50", "rr_p99"), turns=3),
     Job("rr_cross", ("rr_cross_p50", "rr_cross_p99")),
     Job("connect_1", ("connect_1",)),
     Job("connect_4", ("connect_4",)),
@@ -97,8 +98,9 @@ class Meter:
     port: int = 40_000
     first_flow: int = 0
 
-    def command(self, path, *mode, cpus=None, seconds=None):
+    def command(self, path, *mode, cpus=None, seconds=None, warm_up=None):
         command = [self.traffic, "--to", path.to, "--seconds", str(seconds or self.seconds)]
+        command += ["--warm-up-seconds", str(warm_up)] if warm_up else []
         command += ["--realtime", str(self.realtime)] if self.realtime else []
         for side, netns in (("client", path.client), ("server", path.server)):
             command += [f"--{side}", netns.file] if netns else []
@@ -147,7 +149,7 @@ class Meter:
         return {"tcp_4_nogso": self.bulk_nogso(path, 4)["gigabits_per_second"]}
 
     def requests(self, path, cpus):
-        got = self.run(path, "request", "--port", self.fresh_ports(1), cpus=cpus)["spread"]
+        got = self.run(path, "request", "--port", self.fresh_ports(1), cpus=cpus, warm_up=REQUEST_WARM_UP_SECONDS)["spread"]
         return got["p50_us"], got["p99_us"]
 
     def rr(self, path):

@@ -130,13 +130,13 @@ def take_round(meter, paths, jobs, number, say):
         for name in orders[job.name]:
             taken[name].append(meter.measure(paths[name], job, say))
         for name, turns in taken.items():
-            samples[name] |= mean(turns)
+            samples[name] |= of_turns(turns)
     return {"orders": orders, "samples": samples}
 
 
-def mean(turns):
-    """{metric: number} of several turns; what one of them lacks is not measured."""
-    return {metric: sum(turn[metric] for turn in turns) / len(turns) for metric in turns[0] if all(metric in turn for turn in turns)}
+def of_turns(turns):
+    """{metric: median} of several turns; what one of them lacks is not measured."""
+    return {metric: results.median([turn[metric] for turn in turns]) for metric in turns[0] if all(metric in turn for turn in turns)}
 
 
 def notes(meter, quick, drops):
