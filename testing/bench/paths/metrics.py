@@ -68,7 +68,7 @@ class Job:
 # Of a round. Connections first: what is established after them stays in the tables for a while, and tables have an end.
 JOBS = (
     Job("tcp_1", ("tcp_1", "cpu_1"), turns=2),
-    Job("tcp_4", ("tcp_4",), turns=2),
+    Job("tcp_4", ("tcp_4",), turns=4),
     Job("tcp_1_nogso", ("tcp_1_nogso", "cpu_1_nogso"), turns=2),
     Job("tcp_4_nogso", ("tcp_4_nogso",), turns=2),
     Job("rr", ("rr_p50", "rr_p99"), turns=3),
