@@ -144,11 +144,19 @@ impl OfTracker {
         self.connections.find(&tuple).or_else(|| self.by_translated.get(&tuple).copied())
     }
 
-    /// Leaves what is there with this tuple, and says so.
+    /// What is there with this tuple goes.
+    fn insert(&mut self, tracked: Tracked) {
+        self.remove(&tracked.connection.tuple);
+        self.put(tracked);
+    }
+
+    /// What is there with this tuple stays; says whether nothing was.
     fn insert_new(&mut self, tracked: Tracked) -> bool {
-        if self.by_translated.contains_key(&tracked.key()) {
-            return false;
-        }
+        !self.by_translated.contains_key(&tracked.key()) && self.put(tracked)
+    }
+
+    /// Leaves what began with this tuple, and says so.
+    fn put(&mut self, tracked: Tracked) -> bool {
         let (place, is_new) = self.connections.find_or_insert(tracked);
         if is_new && let Some(translated) = tracked.connection.translated {
             self.by_translated.insert(canonical(&translated), place);
@@ -187,9 +195,7 @@ impl ConnectionTable {
 
     /// Takes a connection in; what is there with its tuple goes.
     pub fn insert(&mut self, tracker: Tracker, tracked: Tracked) {
-        let of = self.by_tracker.entry(tracker).or_default();
-        of.remove(&tracked.connection.tuple);
-        of.insert_new(tracked);
+        self.by_tracker.entry(tracker).or_default().insert(tracked);
     }
 
     /// Takes a connection in if there is none with its tuple. Says whether it is new.
