@@ -48,6 +48,7 @@ QUICK_MOTO_PAGERS = 2
 
 WORKS = {"create": "CreateNetworkInterface", "by_id": "Describe by id", "page": "filtered page of 100", "authorize": "Authorize"}
 
+
 @dataclass(frozen=True)
 class Job:
     """One figure with its latencies: so many clients at one kind of work."""
@@ -195,7 +196,6 @@ class Server:
 
     def measure(self, job, writes, seconds, quick):
         """One turn of a job: {metric: number}. What it creates is deleted again, so that the server's size stays."""
-        clients = min(job.clients, QUICK_MOTO_PAGERS) if quick and self.kind == "moto" else job.clients
         calls = writes if job.clients > 1 else max(writes // 4, 20)
         if job.work == "create":
             report = self.create(job.clients, calls)
@@ -204,6 +204,7 @@ class Server:
         elif job.work == "by_id":
             report = self.load(job.clients, "by-id", "--ids", self.ids, "--seconds", seconds)
         else:
+            clients = min(job.clients, QUICK_MOTO_PAGERS) if quick and self.kind == "moto" else job.clients
             report = self.load(clients, "page", "--subnets", ",".join(self.subnets), "--seconds", seconds)
         return dict(zip(job.metrics, (report["per_second"], report["p50_ms"], report["p99_ms"]))) | {"rss": self.rss()}
 

@@ -100,7 +100,7 @@ class Meter:
 
     def command(self, path, *mode, cpus=None, seconds=None, warm_up=None):
         command = [self.traffic, "--to", path.to, "--seconds", str(seconds or self.seconds)]
-        command += ["--warm-up-seconds", str(warm_up)] if warm_up else []
+        command += ["--warm-up-seconds", str(warm_up)] if warm_up is not None else []
         command += ["--realtime", str(self.realtime)] if self.realtime else []
         for side, netns in (("client", path.client), ("server", path.server)):
             command += [f"--{side}", netns.file] if netns else []
@@ -211,7 +211,8 @@ class Meter:
     def neighbour(self, path):
         """First packets of one client while another one asks for more new flows than it may."""
         options = ["--first-flow", self.fresh_flows(), "--count", FLOOD_FLOWS, "--rate", FLOOD_RATE, *self.lanes(path)[:2]]
-        flood = subprocess.Popen(self.command(path, "new", *options), stdout=subprocess.DEVNULL)
+        # Without a warm-up, which would take most of its head start.
+        flood = subprocess.Popen(self.command(path, "new", *options, warm_up=0), stdout=subprocess.DEVNULL)
         try:
             time.sleep(FLOOD_HEAD_START_SECONDS)
             beside = SimpleNamespace(name=path.name, to=path.to, client=path.neighbour, server=path.server)
