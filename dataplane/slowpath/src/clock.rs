@@ -3,6 +3,14 @@
 use gp_model::Timestamp;
 use std::time::{Duration, SystemTime};
 
+/// By how much the fast path's clock, which ticks a hundred times a second or more, may lag behind ours.
+const FAST_PATH_LAG_NS: u64 = 20_000_000;
+
+/// Can it have been after a moment of ours that the fast path saw a packet?
+pub(crate) fn may_be_after(seen_ns: u64, moment_ns: u64) -> bool {
+    seen_ns.saturating_add(FAST_PATH_LAG_NS) >= moment_ns
+}
+
 /// One moment on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Now {

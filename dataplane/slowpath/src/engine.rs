@@ -31,8 +31,8 @@ pub struct Engine<K: Kernel = HostKernel> {
     /// Held while waiting for the state. Without it, who lets go of the state and takes it again at once gets it before
     /// those who wait.
     turn: Mutex<()>,
-    /// Held by a sweep: what one has read of a flow must not be counted after what a later one has.
-    pub(crate) sweeping: Mutex<()>,
+    /// Held by a sweep: what one has read of a flow must not be counted after what a later one has. When the last one began.
+    pub(crate) sweeping: Mutex<Now>,
 }
 
 #[derive(Debug, Default)]

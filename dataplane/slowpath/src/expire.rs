@@ -1,10 +1,11 @@
 //! Forgetting what has gone quiet.
 //!
 //! The flow table is read without the lock, in batches by the kernel; what follows from it is done in portions, and so is the
-//! look at the connections: upcalls wait for one portion at most.
+//! look at the connections: upcalls wait for one portion at most. A flow that has seen nothing since the last sweep costs no
+//! more than the reading of it.
 
 use crate::cache::holder;
-use crate::clock::Now;
+use crate::clock::{Now, may_be_after};
 use crate::connections::Tracked;
 use crate::engine::{Engine, PORTION, Work, key_at};
 use crate::kernel::{Kernel, KernelError};
@@ -29,10 +30,13 @@ impl<K: Kernel> Engine<K> {
     /// # Errors
     /// The kernel's flow table can't be read.
     pub fn expire(&self, now: Now) -> Result<usize, KernelError> {
-        let _one_at_a_time = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
         let mut expired = 0;
         let mut portion: Vec<(FlowKey, FlowValue)> = Vec::with_capacity(PORTION);
         self.kernel.sweep_flows(&mut |key, value| {
+            if !is_idle(key, value, now) && !may_be_after(value.last_seen_ns, last.monotonic_ns) {
+                return;
+            }
             portion.push((*key, *value));
             if portion.len() == PORTION {
                 expired += self.work(now, |work| work.expire_flows(&portion));
@@ -52,8 +56,13 @@ impl<K: Kernel> Engine<K> {
             work.sweep_allowances();
             work.sweep_pairs();
         });
+        *last = now;
         Ok(expired)
     }
+}
+
+fn is_idle(key: &FlowKey, value: &FlowValue, now: Now) -> bool {
+    now.secs_since(value.last_seen_ns) >= flow_idle_secs(key, value)
 }
 
 fn flow_idle_secs(key: &FlowKey, value: &FlowValue) -> u64 {
@@ -81,10 +90,9 @@ impl<K: Kernel> Work<'_, K> {
         let mut expired = 0;
         for (key, value) in flows {
             self.note(key, value, false);
-            let is_idle = self.now.secs_since(value.last_seen_ns) >= flow_idle_secs(key, value);
             // What is in the table but not in the index can't be traced again after a change. It may just have been
             // removed by another thread, too.
-            if is_idle || !self.state.flows.contains(key) {
+            if is_idle(key, value, self.now) || !self.state.flows.contains(key) {
                 self.remove_seen_flow(key, Some(*value));
                 expired += 1;
             }

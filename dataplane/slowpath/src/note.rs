@@ -1,5 +1,6 @@
 //! What packets tell of the connections that they belong to.
 
+use crate::clock::may_be_after;
 use crate::connections::Tracked;
 use crate::engine::{Work, key_at};
 use crate::flows::News;
@@ -11,9 +12,6 @@ use gp_compile::{out_port, tuple_of};
 use gp_model::World;
 use gp_trace::{Pass, Path, Tracker};
 use gp_wire::{FiveTuple, IpPacket, TcpFlags};
-
-/// By how much the fast path's clock, which ticks a hundred times a second or more, may lag behind ours.
-const CLOCK_LAG_NS: u64 = 20_000_000;
 
 impl<K: Kernel> Work<'_, K> {
     /// Forgets the connections of a tuple that is being used again, in both directions and at every tracker on its way,
@@ -84,7 +82,7 @@ impl<K: Kernel> Work<'_, K> {
     fn note_at(&mut self, tracker: Tracker, tuple: &FiveTuple, value: &FlowValue, is_final: bool) {
         let Some(tracked) = self.state.connections.get_mut(tracker, tuple) else { return };
         // A sweep may have read the entry of a connection that has since ended, and of whose tuple this is the next.
-        if value.last_seen_ns.saturating_add(CLOCK_LAG_NS) < tracked.created_ns {
+        if !may_be_after(value.last_seen_ns, tracked.created_ns) {
             return;
         }
         let was_established = tracked.is_established();

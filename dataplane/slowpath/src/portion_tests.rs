@@ -71,6 +71,31 @@ fn a_sweep_lets_others_in_between_its_portions() {
 }
 
 #[test]
+fn a_sweep_works_on_flows_that_have_seen_something_since_the_last_one() {
+    let mut host = busy();
+    let sweep = |host: &mut Host| {
+        host.wait(3);
+        let before = host.kernel.tables().jobs;
+        host.engine.expire(host.now).unwrap();
+        host.kernel.tables().jobs - before
+    };
+    let [first, quiet] = [(); 2].map(|()| sweep(&mut host));
+    assert_eq!(
+        first - quiet,
+        2 * usize::from(CONNECTIONS) / PORTION,
+        "no portion of flows, of which each connection has two"
+    );
+    for port in 0..PORTION {
+        host.send(&format!("c > w udp 53:{}", 1000 + port));
+    }
+    assert_eq!(sweep(&mut host) - quiet, 1, "one portion of flows");
+    // Silent for 30 s, all but those whose second packets the last sweep has heard of.
+    host.wait(26);
+    host.engine.expire(host.now).unwrap();
+    assert_eq!(host.connections(), 2 * PORTION);
+}
+
+#[test]
 fn a_change_lets_others_in_between_its_portions() {
     let mut host = busy();
     // Those to the server; the answers rest on connections, and not on the group.

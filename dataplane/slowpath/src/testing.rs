@@ -34,6 +34,8 @@ pub(crate) struct Tables {
     pub flows_max: usize,
     /// Flows that were written again.
     pub replaced: usize,
+    /// How often the engine has been at work.
+    pub jobs: usize,
 }
 
 impl FlowTable for Tables {
@@ -137,7 +139,9 @@ impl Kernel for Arc<FakeKernel> {
         Ok(())
     }
     fn take_opened(&self, into: &mut Vec<Opened>) {
-        into.append(&mut self.tables().pairs.opened);
+        let mut tables = self.tables();
+        tables.jobs += 1;
+        into.append(&mut tables.pairs.opened);
     }
     fn opened_fd(&self) -> Option<BorrowedFd<'_>> {
         None
