@@ -63,7 +63,8 @@ fn detach(world: &World, eni: EniId, attachment: EniAttachmentId, now: Timestamp
     let Some(eni) = world.eni(eni).filter(is_it) else { return Vec::new() };
     let mut free = (**eni).clone();
     free.primary_ipv6 = false;
-    free.last_attachment = free.attachment.take().map(|attachment| LastAttachment { attachment, detached_at: now });
+    free.last_attachment =
+        free.attachment.take().map(|attachment| Box::new(LastAttachment { attachment, detached_at: now }));
     vec![Change::Put(free.into())]
 }
 

@@ -4,7 +4,7 @@
 //! the indexes in step with the tables; so an index can't disagree with the entity that it was made from.
 
 use crate::entity::*;
-use crate::index::Index;
+use crate::index::{Enis, Index};
 use crate::journal::Journal;
 use crate::record::{Change, RecordKey, Tables};
 use crate::*;
@@ -37,11 +37,17 @@ impl World {
         self.journal.note(change.key());
         match change {
             Change::Put(record) => {
-                match self.tables.record(&record.key()) {
+                let key = record.key();
+                match self.tables.record(&key) {
                     Some(old) => self.index.replace(&old, &record),
                     None => self.index.insert(&record),
                 }
                 self.tables.put(record);
+                if let RecordKey::Eni(id) = key
+                    && let Some(eni) = self.tables.enis.get(&id)
+                {
+                    self.index.list_eni(eni);
+                }
             }
             Change::Delete(key) => {
                 if let Some(old) = self.tables.remove(&key) {
@@ -127,23 +133,24 @@ impl World {
         self.index.prefixes.get(&(vpc, prefix)).copied()
     }
 
-    pub fn enis_of_group(&self, id: SecurityGroupId) -> impl Iterator<Item = EniId> + '_ {
-        self.index.enis_of_group.get(&id).into_iter().flatten().copied()
+    pub fn enis_of_group(&self, id: SecurityGroupId) -> impl Iterator<Item = &Arc<Eni>> {
+        self.enis_of_group_after(id, None)
     }
-    pub fn enis_of_subnet(&self, id: SubnetId) -> impl Iterator<Item = EniId> + '_ {
-        self.index.enis_of_subnet.get(&id).into_iter().flatten().copied()
+    pub fn enis_of_subnet(&self, id: SubnetId) -> impl Iterator<Item = &Arc<Eni>> {
+        self.enis_of_subnet_after(id, None)
     }
     /// The ENIs of a group whose ids come after this one, in order.
-    pub fn enis_of_group_after(&self, id: SecurityGroupId, after: Option<EniId>) -> impl Iterator<Item = EniId> + '_ {
-        after_in(self.index.enis_of_group.get(&id), after)
+    pub fn enis_of_group_after(&self, id: SecurityGroupId, after: Option<EniId>) -> impl Iterator<Item = &Arc<Eni>> {
+        listed_after(self.index.enis_of_group.get(&id), after)
     }
     /// The ENIs of an account whose ids come after this one, in order.
-    pub fn enis_of_owner_after(&self, owner: AccountId, after: Option<EniId>) -> impl Iterator<Item = EniId> + '_ {
-        after_in(self.index.enis_of_owner.get(&owner), after)
+    pub fn enis_of_owner_after(&self, owner: AccountId, after: Option<EniId>) -> impl Iterator<Item = &Arc<Eni>> {
+        let ids = self.index.enis_of_owner.get(&owner).into_iter();
+        ids.flat_map(move |ids| ids.range(starting_after(after))).filter_map(|id| self.eni(*id))
     }
     /// The ENIs of a subnet whose ids come after this one, in order.
-    pub fn enis_of_subnet_after(&self, id: SubnetId, after: Option<EniId>) -> impl Iterator<Item = EniId> + '_ {
-        after_in(self.index.enis_of_subnet.get(&id), after)
+    pub fn enis_of_subnet_after(&self, id: SubnetId, after: Option<EniId>) -> impl Iterator<Item = &Arc<Eni>> {
+        listed_after(self.index.enis_of_subnet.get(&id), after)
     }
     /// Network address units that the ENIs of a VPC come to.
     pub fn address_units_of_vpc(&self, id: VpcId) -> usize {
@@ -322,9 +329,12 @@ impl World {
 }
 
 /// What of a set comes after an id, in order.
-fn after_in(set: Option<&OrdSet<EniId>>, after: Option<EniId>) -> impl Iterator<Item = EniId> + '_ {
-    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-    set.into_iter().flat_map(move |set| set.range((start, Bound::Unbounded)).copied())
+fn listed_after(enis: Option<&Enis>, after: Option<EniId>) -> impl Iterator<Item = &Arc<Eni>> {
+    enis.into_iter().flat_map(move |enis| enis.range(starting_after(after))).map(|(_, eni)| eni)
+}
+
+fn starting_after(id: Option<EniId>) -> (Bound<EniId>, Bound<EniId>) {
+    (id.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
 }
 
 /// The only block of delegable size that could hold the address.

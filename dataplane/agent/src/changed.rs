@@ -58,7 +58,7 @@ fn noted(old: &World, new: &World, keys: &[RecordKey]) -> BTreeSet<InstanceId> {
         }
     }
     let enis = subnets.iter().flat_map(|subnet| new.enis_of_subnet(*subnet));
-    changed.extend(enis.filter_map(|eni| holder(new.eni(eni)?)));
+    changed.extend(enis.filter_map(|eni| holder(eni)));
     changed
 }
 

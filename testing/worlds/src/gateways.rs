@@ -66,9 +66,9 @@ pub(crate) fn nat(world: &World, name: &str, tokens: &mut Tokens<'_>) -> Result<
     let subnet = id(SubnetId::from_bits, "subnet", tokens.word("subnet")?);
     let subnet = world.subnet(subnet).ok_or_else(|| tokens.error("unknown subnet"))?.clone();
     let mut eni = bare_eni(&format!("{name}.eni"), &subnet);
-    eni.private_ipv4 = addresses(tokens)?;
+    eni.private_ipv4 = addresses(tokens)?.into();
     (eni.source_dest_check, eni.attachment, eni.requester_managed) = (false, None, true);
-    eni.interface_type = "nat_gateway".into();
+    eni.interface_type = InterfaceType::NatGateway;
     let publics = if tokens.take("eip") { addresses(tokens)? } else { Vec::new() };
     let states = [
         ("pending", NatGatewayState::Pending),

@@ -66,8 +66,7 @@ pub(crate) fn detach(ctx: &mut Context<'_>, request: &shapes::DetachInternetGate
 }
 
 fn has_public_addresses(world: &World, vpc: VpcId) -> bool {
-    let enis = world.subnets_of_vpc(vpc).flat_map(|subnet| world.enis_of_subnet(subnet.id));
-    let mut enis = enis.filter_map(|id| world.eni(id));
+    let mut enis = world.subnets_of_vpc(vpc).flat_map(|subnet| world.enis_of_subnet(subnet.id));
     enis.any(|eni| eni.public_ipv4.is_some() || world.addresses_of_eni(eni.id).next().is_some())
 }
 

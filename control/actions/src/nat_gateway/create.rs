@@ -9,7 +9,9 @@ use crate::network_interface::{AddressFault, AddressRequest, NewEniError, Wanted
 use crate::{Context, lookup};
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{CreateNatGatewayRequest, CreateNatGatewayResult};
-use gp_model::{Address, Eni, NatConnectivity, NatGateway, NatGatewayAddress, NatGatewayId, NatGatewayState, Subnet};
+use gp_model::{
+    Address, Eni, InterfaceType, NatConnectivity, NatGateway, NatGatewayAddress, NatGatewayId, NatGatewayState, Subnet,
+};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -205,7 +207,7 @@ fn elastic(ctx: &Context<'_>, ids: &[String]) -> Result<Vec<Arc<Address>>, Failu
 fn interface(ctx: &mut Context<'_>, id: NatGatewayId, wish: Wish) -> Result<Eni, NewEniError> {
     let managed = ManagedEni {
         subnet: wish.subnet,
-        interface_type: "nat_gateway",
+        interface_type: InterfaceType::NatGateway,
         description: format!("Interface for NAT Gateway {id}"),
         requester_id: REQUESTER.to_owned(),
         instance_owner: "amazon-aws".to_owned(),

@@ -129,7 +129,7 @@ pub(crate) fn detach(ctx: &mut Context<'_>, request: &DetachNetworkInterfaceRequ
     }
     let detached_at = ctx.now;
     ctx.edit(&*eni, |eni| {
-        let last = eni.attachment.take().map(|attachment| LastAttachment { attachment, detached_at });
+        let last = eni.attachment.take().map(|attachment| Box::new(LastAttachment { attachment, detached_at }));
         eni.last_attachment = last.or(eni.last_attachment.take());
         eni.primary_ipv6 = false;
     });

@@ -27,7 +27,7 @@ pub(crate) fn describe_attribute(
         ..Default::default()
     };
     match request.attribute.as_deref() {
-        Some("description") => result.description = Some(AttributeValue { value: Some(eni.description.clone()) }),
+        Some("description") => result.description = Some(AttributeValue { value: Some(eni.description.to_string()) }),
         Some("groupSet") => result.groups = view::group_identifiers(ctx.world(), &eni.groups),
         Some("sourceDestCheck") => {
             result.source_dest_check = Some(AttributeBooleanValue { value: Some(eni.source_dest_check) });
@@ -63,7 +63,7 @@ pub(crate) fn modify_attribute(
     }
     let mut edited = (*eni).clone();
     if let Some(description) = request.description.as_ref() {
-        edited.description = description.value.clone().unwrap_or_default();
+        edited.description = description.value.as_deref().unwrap_or_default().into();
         check_description(&edited.description)?;
     }
     if let Some(check) = request.source_dest_check.as_ref() {
@@ -119,7 +119,7 @@ fn check_one_attribute(request: &ModifyNetworkInterfaceAttributeRequest) -> Resu
 /// As [`resolve_groups`].
 pub(crate) fn set_groups(ctx: &Context<'_>, eni: &mut Eni, groups: &[String]) -> Result<(), ApiError> {
     let subnet = ctx.subnet(&eni.subnet.to_string())?;
-    eni.groups = resolve_groups(ctx, groups, &subnet)?;
+    eni.groups = resolve_groups(ctx, groups, &subnet)?.into();
     Ok(())
 }
 

@@ -12,56 +12,48 @@ use std::iter::Peekable;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// ENIs that are looked up before the first of them is shown. They lie apart in memory, and so do their parts: where they are
-/// shown, one by one, each would be waited for, and here the processor fetches many at once: 1.15 times as many pages a second of
-/// 100,000 ENIs.
+/// ENIs that are touched before the first of them is shown. They lie apart in memory: where they are shown, one by one, each
+/// would be waited for, and here the processor fetches many at once. Of 100,000 ENIs it makes 1.15 times as many pages a second.
 const AT_ONCE: usize = 16;
 
-type Ids<'w> = Box<dyn Iterator<Item = EniId> + 'w>;
+type Enis<'w> = Box<dyn Iterator<Item = &'w Arc<Eni>> + 'w>;
 
 /// The caller's ENIs that may fit the filters and whose ids come after this one, in order.
-pub(super) fn candidates<'w>(
-    ctx: &'w Context<'_>,
-    filters: &[Filter],
-    after: Option<EniId>,
-) -> Box<dyn Iterator<Item = &'w Arc<Eni>> + 'w> {
+pub(super) fn candidates<'w>(ctx: &'w Context<'_>, filters: &[Filter], after: Option<EniId>) -> Enis<'w> {
     let (world, owner) = (ctx.world(), ctx.account());
     let indexed = filters.iter().filter_map(|filter| by_filter(world, filter, after)).min_by_key(|(rank, _)| *rank);
     match indexed {
-        Some((_, ids)) => Box::new(own(world, owner, ids)),
-        None => Box::new(own(world, owner, world.enis_of_owner_after(owner, after))),
+        Some((_, enis)) => Box::new(own(owner, enis)),
+        None => Box::new(own(owner, world.enis_of_owner_after(owner, after))),
     }
 }
 
-/// The ENIs with these ids that are the owner's.
-fn own<'w>(
-    world: &'w World,
-    owner: AccountId,
-    mut ids: impl Iterator<Item = EniId> + 'w,
-) -> impl Iterator<Item = &'w Arc<Eni>> {
+/// Those of these ENIs that are the owner's.
+fn own<'w>(owner: AccountId, mut enis: impl Iterator<Item = &'w Arc<Eni>> + 'w) -> impl Iterator<Item = &'w Arc<Eni>> {
     let portions = std::iter::from_fn(move || {
-        let ids: Vec<EniId> = ids.by_ref().take(AT_ONCE).collect();
-        let mut enis: Vec<&Arc<Eni>> = ids.iter().filter_map(|id| world.eni(*id)).collect();
-        enis.retain(|eni| eni.owner == owner);
-        enis.iter().for_each(|eni| touch(eni));
-        (!ids.is_empty()).then_some(enis)
+        let portion: Vec<&Arc<Eni>> = enis.by_ref().take(AT_ONCE).collect();
+        portion.iter().for_each(|eni| touch(eni));
+        (!portion.is_empty()).then_some(portion)
     });
-    portions.flatten()
+    portions.flatten().filter(move |eni| eni.owner == owner)
 }
 
-/// Reads a little of each part of an ENI, to have it near when it is shown.
+/// Reads a little of each part of an ENI, of whatever lies apart within it, to have it near when it is shown.
 fn touch(eni: &Eni) {
-    let addresses = (eni.private_ipv4.first().copied(), eni.ipv6.first().copied());
-    let names = (eni.interface_type.as_bytes().first().copied(), eni.description.as_bytes().first().copied());
-    black_box((addresses, names, eni.groups.first().copied(), eni.attachment.is_some(), eni.created_at));
+    let held =
+        (eni.attachment.is_some(), eni.groups.first().copied(), eni.private_ipv4.first().copied(), eni.created_at);
+    let more = (eni.requester.as_ref().map(|name| name.len()), eni.ipv6.first().copied(), eni.public_ipv4);
+    black_box((held, more));
 }
 
 /// The ENIs that a filter leaves, if an index knows them. The lower the rank, the fewer they are as a rule.
-fn by_filter<'w>(world: &'w World, filter: &Filter, after: Option<EniId>) -> Option<(u8, Ids<'w>)> {
+fn by_filter<'w>(world: &'w World, filter: &Filter, after: Option<EniId>) -> Option<(u8, Enis<'w>)> {
     // A wildcard may fit anything.
     let values: Vec<String> = filter.values.iter().map(|value| Pattern::new(value).literal()).collect::<Option<_>>()?;
     let values = values.iter().map(String::as_str);
-    let few = |ids: BTreeSet<EniId>| -> Ids<'w> { Box::new(ids.into_iter().filter(move |id| after < Some(*id))) };
+    let few = |ids: BTreeSet<EniId>| -> Enis<'w> {
+        Box::new(ids.into_iter().filter(move |id| after < Some(*id)).filter_map(|id| world.eni(id)))
+    };
     Some(match filter.name.as_deref()? {
         "network-interface-id" => (0, few(values.filter_map(|id| id.parse().ok()).collect())),
         "private-ip-address" | "addresses.private-ip-address" | "ipv6-addresses.ipv6-address" => {
@@ -73,16 +65,16 @@ fn by_filter<'w>(world: &'w World, filter: &Filter, after: Option<EniId>) -> Opt
         }
         "group-id" => {
             let groups = values.filter_map(|id| id.parse().ok());
-            (3, merged(groups.map(|id| -> Ids<'w> { Box::new(world.enis_of_group_after(id, after)) })))
+            (3, merged(groups.map(|id| -> Enis<'w> { Box::new(world.enis_of_group_after(id, after)) })))
         }
         "subnet-id" => {
             let subnets = values.filter_map(|id| id.parse().ok());
-            (3, merged(subnets.map(|id| -> Ids<'w> { Box::new(world.enis_of_subnet_after(id, after)) })))
+            (3, merged(subnets.map(|id| -> Enis<'w> { Box::new(world.enis_of_subnet_after(id, after)) })))
         }
         "vpc-id" => {
             let vpcs = values.filter_map(|id| id.parse().ok());
             let subnets = vpcs.flat_map(|id| world.subnets_of_vpc(id));
-            (4, merged(subnets.map(|subnet| -> Ids<'w> { Box::new(world.enis_of_subnet_after(subnet.id, after)) })))
+            (4, merged(subnets.map(|subnet| -> Enis<'w> { Box::new(world.enis_of_subnet_after(subnet.id, after)) })))
         }
         _ => return None,
     })
@@ -94,16 +86,16 @@ fn holders(world: &World, address: &str) -> Vec<EniId> {
     world.tables().vpcs.keys().filter_map(|vpc| world.eni_at(*vpc, address)).map(|eni| eni.id).collect()
 }
 
-/// Ordered lists as one, each id once.
-fn merged<'w>(lists: impl Iterator<Item = Ids<'w>>) -> Ids<'w> {
-    let mut lists: Vec<Peekable<Ids<'w>>> = lists.map(Iterator::peekable).collect();
+/// Ordered lists as one, each ENI once.
+fn merged<'w>(lists: impl Iterator<Item = Enis<'w>>) -> Enis<'w> {
+    let mut lists: Vec<Peekable<Enis<'w>>> = lists.map(Iterator::peekable).collect();
     if lists.len() == 1 {
         return Box::new(lists.remove(0));
     }
     Box::new(std::iter::from_fn(move || {
-        let least = lists.iter_mut().filter_map(|list| list.peek().copied()).min()?;
+        let least = lists.iter_mut().filter_map(|list| list.peek().copied()).min_by_key(|eni| eni.id)?;
         for list in &mut lists {
-            list.next_if_eq(&least);
+            list.next_if(|eni| eni.id == least.id);
         }
         Some(least)
     }))

@@ -1,13 +1,12 @@
 //! CreateNetworkInterface and DeleteNetworkInterface.
 
 use super::elastic_ip;
-use super::new_eni::INTERFACE;
 use super::{AddressLimits, AddressRequest, EniKind, NewEni, WireAddresses, connection_tracking, resolve_groups, view};
 use crate::context::refuse_unsupported;
 use crate::{Context, lookup, trunk};
 use gp_ec2::ApiError;
 use gp_ec2::shapes::{CreateNetworkInterfaceRequest, CreateNetworkInterfaceResult, DeleteNetworkInterfaceRequest};
-use gp_model::{Eni, RecordKey};
+use gp_model::{Eni, InterfaceType, RecordKey};
 
 /// Longest description, in characters.
 const MAX_DESCRIPTION: usize = 255;
@@ -25,26 +24,28 @@ pub(crate) fn create(
         let eni = eni.ok_or_else(|| lookup::ENI.not_found(&["eni-"]))?;
         return Ok(reply(ctx, request, &eni, None));
     }
-    let interface_type = request.interface_type.as_deref().unwrap_or(INTERFACE);
-    refuse_unsupported(&[
-        ("InterfaceType", ![INTERFACE, trunk::TRUNK, trunk::BRANCH].contains(&interface_type)),
-        ("Operator", request.operator.is_some()),
-    ])?;
+    let interface_type = interface_type(request.interface_type.as_deref())?;
+    refuse_unsupported(&[("Operator", request.operator.is_some())])?;
     let addresses = AddressRequest::parse(wire_addresses(request))?;
     let tracking = connection_tracking(request.connection_tracking_specification.as_ref())?;
     let description = request.description.clone().unwrap_or_default();
     check_description(&description)?;
     let subnet = ctx.subnet(request.subnet_id.as_deref().unwrap_or_default())?;
     let groups = resolve_groups(ctx, &request.groups, &subnet)?;
-    let kind = EniKind {
-        interface_type: interface_type.to_owned(),
-        primary_ipv6: request.enable_primary_ipv6 == Some(true),
-        ..EniKind::default()
-    };
+    let kind =
+        EniKind { interface_type, primary_ipv6: request.enable_primary_ipv6 == Some(true), ..EniKind::default() };
     let eni = NewEni { subnet, groups, description, addresses, connection_tracking: tracking, tags, kind };
     let eni = eni.create(ctx, AddressLimits::UNATTACHED)?;
     ctx.remember([eni.id]);
     Ok(reply(ctx, request, &eni, Some("pending")))
+}
+
+/// The types that a caller may ask for.
+fn interface_type(name: Option<&str>) -> Result<InterfaceType, ApiError> {
+    let Some(name) = name else { return Ok(InterfaceType::Interface) };
+    let kind = InterfaceType::from_name(name).filter(|kind| *kind != InterfaceType::NatGateway);
+    refuse_unsupported(&[("InterfaceType", kind.is_none())])?;
+    Ok(kind.unwrap_or(InterfaceType::Interface))
 }
 
 fn wire_addresses(request: &CreateNetworkInterfaceRequest) -> WireAddresses<'_> {

@@ -4,6 +4,7 @@
 
 use super::managed_tests::service_eni;
 use crate::instance::testing::{Net, attach_form};
+use gp_model::InterfaceType;
 
 const UNKNOWN: &str = "eni-0123456789abcdef0";
 
@@ -195,7 +196,7 @@ fn detach_of_the_primary() {
 #[test]
 fn detach_or_modify_of_a_services_attachment() {
     let mut net = Net::new();
-    let eni = service_eni(&mut net, "network_load_balancer", &[]).to_string();
+    let eni = service_eni(&mut net, InterfaceType::NatGateway, &[]).to_string();
     let attachment = net.attachment_of(&eni);
     assert!(attachment.starts_with("ela-attach-"));
     let words = "OperationNotPermitted: You are not allowed to manage 'ela-attach' attachments.";
@@ -215,7 +216,7 @@ fn delete_in_use() {
     let (eni, instance) = (net.new_eni(), net.running("t3.micro"));
     net.attach(&eni, &instance, 1);
     let primary = net.enis_of(&instance).remove(0);
-    let service = service_eni(&mut net, "nat_gateway", &[]).to_string();
+    let service = service_eni(&mut net, InterfaceType::NatGateway, &[]).to_string();
     for eni in [eni, primary, service] {
         net.row(
             &format!("Action=DeleteNetworkInterface&NetworkInterfaceId={eni}"),
@@ -363,7 +364,7 @@ fn what_takes_up_more_of_a_vpc_than_its_quota() {
     net.lab.settings.quotas = crate::Quotas::with(["network-address-units-per-vpc=12"]).unwrap();
     let instance = net.running("t3.micro");
     let eni = net.lab.get(&net.create_form("&SecondaryPrivateIpAddressCount=2"), "networkInterfaceId");
-    service_eni(&mut net, "nat_gateway", &[]);
+    service_eni(&mut net, InterfaceType::NatGateway, &[]);
     // 1 of the instance, 3 of the ENI, 6 of the service.
     let assign = format!("Action=AssignPrivateIpAddresses&NetworkInterfaceId={eni}");
     let words = format!(

@@ -10,7 +10,9 @@ use super::pool::Pool;
 use super::{AddressFault, AddressLimits, AddressRequest, NewEni, NewEniError, elastic_ip};
 use crate::{Context, lookup};
 use gp_ec2::ApiError;
-use gp_model::{Change, ConnectionTracking, Eni, EniId, RecordKey, SecurityGroupId, Subnet, Tags, World};
+use gp_model::{
+    Change, ConnectionTracking, Eni, EniId, InterfaceType, RecordKey, SecurityGroupId, Subnet, Tags, World,
+};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -18,9 +20,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(crate) struct ManagedEni {
     pub(crate) subnet: Arc<Subnet>,
-    /// EC2's `InterfaceType`: `nat_gateway`, `network_load_balancer`, `vpc_endpoint`, …; `interface` for services that
-    /// use ordinary ones.
-    pub(crate) interface_type: &'static str,
+    /// [`InterfaceType::Interface`] for services that use ordinary ones.
+    pub(crate) interface_type: InterfaceType,
     pub(crate) description: String,
     /// An account number, or an alias such as `amazon-elb`.
     pub(crate) requester_id: String,
@@ -47,7 +48,7 @@ pub(crate) fn create(ctx: &mut Context<'_>, managed: ManagedEni) -> Result<Eni, 
         connection_tracking: ConnectionTracking::default(),
         tags: Tags::new(),
         kind: EniKind {
-            interface_type: managed.interface_type.to_owned(),
+            interface_type: managed.interface_type,
             source_dest_check: managed.source_dest_check,
             primary_ipv6: false,
             service: Some(service),
@@ -78,7 +79,7 @@ pub(crate) fn add_addresses(
     let subnet = ctx.world().subnet(eni.subnet).cloned();
     let subnet = subnet.ok_or_else(|| lookup::SUBNET.not_found(&[&eni.subnet.to_string()]))?;
     let added = take(ctx, &subnet, wanted)?;
-    ctx.edit(&*eni, |eni| eni.private_ipv4.extend(&added));
+    ctx.edit(&*eni, |eni| eni.private_ipv4.extend_from_slice(&added));
     Ok(added)
 }
 
@@ -118,7 +119,7 @@ fn managed(ctx: &Context<'_>, id: EniId) -> Result<Arc<Eni>, ApiError> {
 
 /// Of the ENIs that services hold, those whose groups the user may set: where the service uses an ordinary one.
 pub(super) fn may_set_groups(eni: &Eni) -> bool {
-    !eni.requester_managed || (eni.interface_type == super::new_eni::INTERFACE && !eni.groups.is_empty())
+    !eni.requester_managed || (eni.interface_type == InterfaceType::Interface && !eni.groups.is_empty())
 }
 
 /// Tags apart, users change nothing of what a service manages.

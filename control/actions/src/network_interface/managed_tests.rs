@@ -4,11 +4,11 @@ use super::managed::{self, ManagedEni};
 use super::{AddressRequest, Wanted};
 use crate::instance::testing::{Net, attach_form};
 use crate::testing::values;
-use gp_model::{Address, AddressAssociation, AddressAssociationId, AllocationId, EniId, Tags};
+use gp_model::{Address, AddressAssociation, AddressAssociationId, AllocationId, EniId, InterfaceType, Tags};
 use std::net::Ipv4Addr;
 
 /// An ENI as a service makes it.
-pub(crate) fn service_eni(net: &mut Net, interface_type: &'static str, groups: &[&str]) -> EniId {
+pub(crate) fn service_eni(net: &mut Net, interface_type: InterfaceType, groups: &[&str]) -> EniId {
     let subnet = net.lab.world.subnet(net.subnet.parse().unwrap()).unwrap().clone();
     let groups = groups.iter().map(|group| group.parse().unwrap()).collect();
     let managed = ManagedEni {
@@ -48,7 +48,7 @@ pub(crate) fn is_associated(net: &Net, id: AllocationId) -> bool {
 #[test]
 fn a_services_eni_shows_its_requester_and_an_attachment_without_an_instance() {
     let mut net = Net::new();
-    let eni = service_eni(&mut net, "nat_gateway", &[]);
+    let eni = service_eni(&mut net, InterfaceType::NatGateway, &[]);
     let xml = net.lab.xml(&format!("Action=DescribeNetworkInterfaces&NetworkInterfaceId.1={eni}"));
     let value = |element: &str| values(&xml, element).join(" ");
     assert!(value("attachmentId").starts_with("ela-attach-"), "{xml}");
@@ -81,7 +81,7 @@ fn a_services_eni_shows_its_requester_and_an_attachment_without_an_instance() {
 fn users_dont_manage_what_a_service_holds() {
     let mut net = Net::new();
     let (instance, group) = (net.running("t3.micro"), net.group.clone());
-    let eni = service_eni(&mut net, "nat_gateway", &[]);
+    let eni = service_eni(&mut net, InterfaceType::NatGateway, &[]);
     let attachment = net.lab.world.eni(eni).unwrap().service_attachment.clone().unwrap().id;
     let (subnet, vpc) = (net.subnet.clone(), net.vpc.clone());
     let no_permission = "AuthFailure: You do not have permission to access the specified resource.";
@@ -104,7 +104,7 @@ fn users_dont_manage_what_a_service_holds() {
         (&format!("Action=DeleteVpc&VpcId={vpc}"), "DependencyViolation: "),
     ]);
     // A service that uses ordinary interfaces leaves their groups to the user.
-    let ordinary = service_eni(&mut net, "interface", &[&group]);
+    let ordinary = service_eni(&mut net, InterfaceType::Interface, &[&group]);
     net.lab.xml(&format!(
         "Action=ModifyNetworkInterfaceAttribute&NetworkInterfaceId={ordinary}&SecurityGroupId.1={group}"
     ));
@@ -113,13 +113,13 @@ fn users_dont_manage_what_a_service_holds() {
 #[test]
 fn a_released_eni_is_gone_and_its_elastic_ips_are_free() {
     let mut net = Net::new();
-    let eni = service_eni(&mut net, "nat_gateway", &[]);
+    let eni = service_eni(&mut net, InterfaceType::NatGateway, &[]);
     let added = net.lab.by_service(|ctx| managed::add_addresses(ctx, eni, &Wanted::Count(2))).unwrap();
     let primary = net.lab.world.eni(eni).unwrap().primary_ipv4().unwrap();
     let (first, second) = (elastic_ip(&mut net, eni, primary, 1), elastic_ip(&mut net, eni, added[0], 2));
     let changes = managed::without_addresses(&net.lab.world, eni, &[added[0], primary]);
     net.lab.apply(changes);
-    assert_eq!(net.lab.world.eni(eni).unwrap().private_ipv4, [primary, added[1]]);
+    assert_eq!(net.lab.world.eni(eni).unwrap().private_ipv4[..], [primary, added[1]]);
     assert_eq!((is_associated(&net, first), is_associated(&net, second)), (true, false));
     let changes = managed::released(&net.lab.world, eni);
     net.lab.apply(changes);
@@ -131,7 +131,7 @@ fn a_released_eni_is_gone_and_its_elastic_ips_are_free() {
 #[test]
 fn what_a_service_left_behind_can_be_deleted() {
     let mut net = Net::new();
-    let eni = service_eni(&mut net, "interface", &[]);
+    let eni = service_eni(&mut net, InterfaceType::Interface, &[]);
     let left = net.lab.world.eni(eni).unwrap().clone();
     net.lab.by_service(|ctx| ctx.edit(&*left, |eni| eni.service_attachment = None));
     assert_eq!(

@@ -6,14 +6,11 @@ use crate::network_interface::address_request::Wanted;
 use crate::{Context, lookup};
 use gp_ec2::{ApiError, shapes};
 use gp_model::{
-    ConnectionTracking, Eni, EniId, Mac, SecurityGroupId, ServiceAttachment, ServiceAttachmentId, Subnet, Tags, VpcId,
-    World,
+    ConnectionTracking, Eni, EniId, InterfaceType, Mac, SecurityGroupId, ServiceAttachment, ServiceAttachmentId,
+    Subnet, Tags, VpcId, World,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
-
-/// An ordinary ENI.
-pub(crate) const INTERFACE: &str = "interface";
 
 /// Where services attach theirs, as AWS shows it.
 const SERVICE_DEVICE_INDEX: u32 = 1;
@@ -33,8 +30,7 @@ pub(crate) struct NewEni {
 /// What sets an ENI apart from an ordinary one, which is the default.
 #[derive(Debug, Clone)]
 pub(crate) struct EniKind {
-    /// EC2's `InterfaceType`.
-    pub(crate) interface_type: String,
+    pub(crate) interface_type: InterfaceType,
     pub(crate) source_dest_check: bool,
     /// Is the first IPv6 address kept as long as the ENI is attached?
     pub(crate) primary_ipv6: bool,
@@ -52,7 +48,7 @@ pub(crate) struct Service {
 
 impl Default for EniKind {
     fn default() -> Self {
-        Self { interface_type: INTERFACE.to_owned(), source_dest_check: true, primary_ipv6: false, service: None }
+        Self { interface_type: InterfaceType::Interface, source_dest_check: true, primary_ipv6: false, service: None }
     }
 }
 
@@ -95,11 +91,13 @@ impl NewEni {
         let ipv4 = usize::from(self.subnet.cidr.is_some()) + addresses.secondary.len() + addresses.ipv4_prefixes.len();
         let ipv6 = addresses.ipv6.len() + addresses.ipv6_prefixes.len();
         limits.check(ipv4, ipv6, addresses.wants_prefixes())?;
-        let service_attachment = self.kind.service.as_ref().map(|service| ServiceAttachment {
-            id: ctx.draw(ServiceAttachmentId::from_bits),
-            instance_owner: service.instance_owner.clone(),
-            device_index: SERVICE_DEVICE_INDEX,
-            attached_at: ctx.now,
+        let service_attachment = self.kind.service.as_ref().map(|service| {
+            Box::new(ServiceAttachment {
+                id: ctx.draw(ServiceAttachmentId::from_bits),
+                instance_owner: service.instance_owner.clone(),
+                device_index: SERVICE_DEVICE_INDEX,
+                attached_at: ctx.now,
+            })
         });
         let requester_managed = self.kind.service.is_some();
         let requester = self.kind.service.map_or_else(|| ctx.caller.principal.clone(), |service| service.requester);
@@ -110,15 +108,15 @@ impl NewEni {
             subnet: self.subnet.id,
             zone: self.subnet.zone.clone(),
             mac: draw_mac(ctx, &self.subnet),
-            description: self.description,
+            description: self.description.into(),
             interface_type: self.kind.interface_type,
-            requester: Some(requester),
+            requester: Some(requester.into()),
             requester_managed,
-            private_ipv4: Vec::new(),
+            private_ipv4: Default::default(),
             ipv6: Vec::new(),
             ipv4_prefixes: Vec::new(),
             ipv6_prefixes: Vec::new(),
-            groups: self.groups,
+            groups: self.groups.into(),
             source_dest_check: self.kind.source_dest_check,
             associate_public_ip: false,
             public_ipv4: None,
@@ -187,7 +185,7 @@ fn fill(
                 eni.private_ipv4.push(pool.draw_v4()?);
             }
         }
-        secondary => eni.private_ipv4.extend(listed(secondary)),
+        secondary => eni.private_ipv4.extend_from_slice(listed(secondary)),
     }
     eni.ipv6 = match &addresses.ipv6 {
         Wanted::Count(count) => (0..*count).map(|_| pool.draw_v6()).collect::<Result<_, _>>()?,

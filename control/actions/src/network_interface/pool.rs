@@ -190,7 +190,7 @@ impl<'a> Pool<'a> {
 
     /// Every single address that an ENI of the subnet holds.
     fn held(&self) -> BTreeSet<IpAddr> {
-        let enis = self.world.enis_of_subnet(self.subnet.id).filter_map(|id| self.world.eni(id));
+        let enis = self.world.enis_of_subnet(self.subnet.id);
         enis.flat_map(|eni| eni.addresses()).chain(self.taken.iter().copied()).collect()
     }
 

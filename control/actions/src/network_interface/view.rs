@@ -20,9 +20,9 @@ pub(crate) fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::Network
         availability_zone: Some(eni.zone.to_string()),
         availability_zone_id: place::zone_id(ctx.region(), &eni.zone),
         connection_tracking_configuration: tracking_configuration(eni.connection_tracking),
-        description: Some(eni.description.clone()),
+        description: Some(eni.description.to_string()),
         groups: group_identifiers(world, &eni.groups),
-        interface_type: Some(eni.interface_type.clone()),
+        interface_type: Some(eni.interface_type.name().to_owned()),
         ipv6_address: eni.ipv6.first().map(ToString::to_string),
         ipv6_addresses: ipv6_addresses(eni),
         ipv4_prefixes: ipv4_prefixes(eni),
@@ -34,7 +34,7 @@ pub(crate) fn network_interface(ctx: &Context<'_>, eni: &Eni) -> shapes::Network
         private_dns_name: eni.primary_ipv4().and_then(name),
         private_ip_address: eni.primary_ipv4().map(|address| address.to_string()),
         private_ip_addresses: private_ip_addresses(ctx, eni, name),
-        requester_id: eni.requester.clone(),
+        requester_id: eni.requester.as_ref().map(ToString::to_string),
         requester_managed: Some(eni.requester_managed),
         source_dest_check: Some(eni.source_dest_check),
         status: Some(status(world, eni).to_owned()),
@@ -90,7 +90,7 @@ fn status(world: &World, eni: &Eni) -> &'static str {
 /// What holds the ENI: an instance, or a service.
 pub(super) fn attachment_of(world: &World, eni: &Eni) -> Option<shapes::NetworkInterfaceAttachment> {
     let by_instance = eni.attachment.as_ref().map(|attachment| attachment_shape(world, attachment));
-    by_instance.or_else(|| eni.service_attachment.as_ref().map(service_attachment_shape))
+    by_instance.or_else(|| eni.service_attachment.as_deref().map(service_attachment_shape))
 }
 
 fn service_attachment_shape(attachment: &ServiceAttachment) -> shapes::NetworkInterfaceAttachment {

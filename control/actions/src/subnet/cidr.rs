@@ -106,12 +106,11 @@ pub(crate) fn disassociate_cidr(
         let message = format!("The IPv6 CIDR block of the IPv6-only subnet {} may not be disassociated", subnet.id);
         return Err(ApiError::client("OperationNotPermitted", message));
     }
-    let enis = ctx.world().enis_of_subnet(subnet.id).filter_map(|id| ctx.world().eni(id));
     let uses = |eni: &gp_model::Eni| {
         eni.ipv6.iter().any(|a| cidr.cidr.contains(a))
             || eni.ipv6_prefixes.iter().any(|prefix| cidr.cidr.contains(prefix))
     };
-    if enis.into_iter().any(|eni| uses(eni)) {
+    if ctx.world().enis_of_subnet(subnet.id).any(|eni| uses(eni)) {
         let message =
             format!("The subnet CIDR block with association ID {id} has dependencies and cannot be disassociated.");
         return Err(ApiError::client("DependencyViolation", message));

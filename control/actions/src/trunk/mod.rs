@@ -11,12 +11,9 @@ use crate::tag_spec::tag_list;
 use crate::{Context, lookup};
 use gp_catalog::InstanceType;
 use gp_ec2::{ApiError, shapes};
-use gp_model::{Change, Eni, EniId, Instance, RecordKey, Tags, TrunkAssociation, TrunkAssociationId, World};
-
-/// EC2's `InterfaceType` of a trunk.
-pub(crate) const TRUNK: &str = "trunk";
-/// EC2's `InterfaceType` of a branch.
-pub(crate) const BRANCH: &str = "branch";
+use gp_model::{
+    Change, Eni, EniId, Instance, InterfaceType, RecordKey, Tags, TrunkAssociation, TrunkAssociationId, World,
+};
 
 /// VLANs of a trunk.
 const VLANS: std::ops::RangeInclusive<i64> = 1..=120;
@@ -38,8 +35,8 @@ pub(crate) fn associate(
     }
     let branch = ctx.eni(request.branch_interface_id.as_deref().unwrap_or_default())?;
     let trunk = ctx.eni(request.trunk_interface_id.as_deref().unwrap_or_default())?;
-    check_type(&branch, BRANCH)?;
-    check_type(&trunk, TRUNK)?;
+    check_type(&branch, InterfaceType::Branch)?;
+    check_type(&trunk, InterfaceType::Trunk)?;
     let vlan_id = vlan(ctx.world(), &trunk, request.vlan_id)?;
     if branch.attachment.is_some() || ctx.world().trunk_of_branch(branch.id).is_some() {
         let message = format!("Interface: [{}] in use.", branch.id);
@@ -74,11 +71,11 @@ fn reply(
     }
 }
 
-fn check_type(eni: &Eni, wanted: &str) -> Result<(), ApiError> {
+fn check_type(eni: &Eni, wanted: InterfaceType) -> Result<(), ApiError> {
     if eni.interface_type == wanted {
         return Ok(());
     }
-    let message = format!("Network interface '{}' is not of type '{wanted}'.", eni.id);
+    let message = format!("Network interface '{}' is not of type '{}'.", eni.id, wanted.name());
     Err(ApiError::client("InvalidParameterValue", message))
 }
 
@@ -120,7 +117,8 @@ pub(crate) fn check_carries<'a>(
     kind: &InstanceType,
     enis: impl IntoIterator<Item = &'a Eni>,
 ) -> Result<(), ApiError> {
-    let trunks: Vec<EniId> = enis.into_iter().filter(|eni| eni.interface_type == TRUNK).map(|eni| eni.id).collect();
+    let trunks: Vec<EniId> =
+        enis.into_iter().filter(|eni| eni.interface_type == InterfaceType::Trunk).map(|eni| eni.id).collect();
     if trunks.is_empty() {
         return Ok(());
     }
@@ -141,7 +139,7 @@ pub(crate) fn check_carries<'a>(
 /// # Errors
 /// `OperationNotPermitted`.
 pub(crate) fn refuse_branch(eni: &Eni) -> Result<(), ApiError> {
-    if eni.interface_type != BRANCH {
+    if eni.interface_type != InterfaceType::Branch {
         return Ok(());
     }
     let message = format!("Branch network interface '{}' cannot be attached to an instance.", eni.id);

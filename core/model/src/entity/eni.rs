@@ -5,10 +5,14 @@ use crate::{
     AccountId, EniAttachmentId, EniId, InstanceId, Mac, SecurityGroupId, ServiceAttachmentId, SubnetId, Timestamp,
     VpcId, Zone,
 };
+use compact_str::CompactString;
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// There are more of these than of anything else, and pages show them by the hundred: what an ordinary one has lies within it.
+/// Each part that lies apart is waited for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Eni {
     pub id: EniId,
@@ -17,19 +21,18 @@ pub struct Eni {
     pub subnet: SubnetId,
     pub zone: Zone,
     pub mac: Mac,
-    pub description: String,
-    /// EC2's `InterfaceType`: `interface` for ordinary ones.
-    pub interface_type: String,
+    pub description: CompactString,
+    pub interface_type: InterfaceType,
     /// Principal that asked for it.
-    pub requester: Option<String>,
+    pub requester: Option<CompactString>,
     pub requester_managed: bool,
     /// The first is the primary; empty in an IPv6-only subnet.
-    pub private_ipv4: Vec<Ipv4Addr>,
+    pub private_ipv4: SmallVec<[Ipv4Addr; 4]>,
     pub ipv6: Vec<Ipv6Addr>,
     pub ipv4_prefixes: Vec<Ipv4Net>,
     pub ipv6_prefixes: Vec<Ipv6Net>,
     /// In the order given.
-    pub groups: Vec<SecurityGroupId>,
+    pub groups: SmallVec<[SecurityGroupId; 1]>,
     pub source_dest_check: bool,
     /// Is a public IPv4 address wanted whenever its instance starts? From the subnet, or from the launch.
     #[serde(default)]
@@ -46,13 +49,41 @@ pub struct Eni {
     pub attachment: Option<EniAttachment>,
     /// Of a requester-managed ENI that is in use by its service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service_attachment: Option<ServiceAttachment>,
+    pub service_attachment: Option<Box<ServiceAttachment>>,
     /// Clients look for it by its id to learn that a detachment is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_attachment: Option<LastAttachment>,
+    pub last_attachment: Option<Box<LastAttachment>>,
     pub connection_tracking: ConnectionTracking,
     pub created_at: Timestamp,
     pub tags: Tags,
+}
+
+/// EC2's `InterfaceType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InterfaceType {
+    Interface,
+    Trunk,
+    Branch,
+    NatGateway,
+}
+
+impl InterfaceType {
+    pub const ALL: [Self; 4] = [Self::Interface, Self::Trunk, Self::Branch, Self::NatGateway];
+
+    /// As answers have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Interface => "interface",
+            Self::Trunk => "trunk",
+            Self::Branch => "branch",
+            Self::NatGateway => "nat_gateway",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +127,7 @@ impl Eni {
     /// what a service holds counts as six (VPC user guide, "Network Address Usage for your VPC").
     pub fn address_units(&self) -> usize {
         const OF_A_SERVICE: usize = 6;
-        if self.requester_managed && self.interface_type != "interface" {
+        if self.requester_managed && self.interface_type != InterfaceType::Interface {
             return OF_A_SERVICE;
         }
         let held = self.private_ipv4.len() + self.ipv6.len() + self.ipv4_prefixes.len() + self.ipv6_prefixes.len();

@@ -228,7 +228,7 @@ impl<'j, 'a, 'e> Question<'j, 'a, 'e> {
         let FiveTuple { protocol, dst_port, .. } = self.tuple;
         let [icmp_type, code] = dst_port.to_be_bytes();
         MissingPermission {
-            groups: self.eni.groups.clone(),
+            groups: self.eni.groups.to_vec(),
             direction: self.direction,
             peer: self.peer,
             peer_group,

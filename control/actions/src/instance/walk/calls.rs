@@ -3,7 +3,7 @@
 use super::super::testing::Net;
 use crate::network_interface::Wanted;
 use crate::network_interface::managed::{self, ManagedEni};
-use gp_model::{Address, AddressAssociation, AddressAssociationId, AllocationId, Eni, EniId, Tags};
+use gp_model::{Address, AddressAssociation, AddressAssociationId, AllocationId, Eni, EniId, InterfaceType, Tags};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ fn some_eni(net: &Net, n: usize, fits: impl Fn(&Eni) -> bool) -> Option<Arc<Eni>
 /// The request, if there is anything for it to be about.
 pub(super) fn form(net: &Net, subnets: &[String], call: Call, (a, b, n): Numbers) -> Option<String> {
     let any = |n| some_eni(net, n, |_| true);
-    let of_type = |kind: &'static str, n| some_eni(net, n, move |eni| eni.interface_type == kind);
+    let of_type = |kind: InterfaceType, n| some_eni(net, n, move |eni| eni.interface_type == kind);
     let tables = net.lab.world.tables();
     let last = n % 64;
     Some(match call {
@@ -79,8 +79,8 @@ pub(super) fn form(net: &Net, subnets: &[String], call: Call, (a, b, n): Numbers
         ),
         Call::AssociateTrunk => format!(
             "Action=AssociateTrunkInterface&BranchInterfaceId={}&TrunkInterfaceId={}&VlanId={}",
-            of_type("branch", a)?.id,
-            of_type("trunk", b)?.id,
+            of_type(InterfaceType::Branch, a)?.id,
+            of_type(InterfaceType::Trunk, b)?.id,
             n % 12
         ),
         Call::DisassociateTrunk => {
@@ -191,7 +191,7 @@ fn manage(net: &mut Net, subnets: &[String], n: usize) {
     let Some(subnet) = net.lab.world.subnet(subnet.parse().expect("an id")).cloned() else { return };
     let managed = ManagedEni {
         subnet,
-        interface_type: "nat_gateway",
+        interface_type: InterfaceType::NatGateway,
         description: String::new(),
         requester_id: "727180483921".to_owned(),
         instance_owner: "amazon-aws".to_owned(),

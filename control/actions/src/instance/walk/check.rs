@@ -1,10 +1,11 @@
 //! What must hold after every step of a walk.
 
 use gp_catalog::catalog;
-use gp_model::{Change, Eni, World, overlaps};
+use gp_model::{Change, Eni, InterfaceType, World, overlaps};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 pub(super) fn check(world: &World) {
     check_addresses(world);
@@ -86,7 +87,7 @@ fn check_trunks(world: &World) {
     let (mut vlans, mut branches) = (BTreeSet::new(), BTreeSet::new());
     for association in world.tables().trunk_associations.values() {
         let (branch, trunk) = (world.eni(association.branch).unwrap(), world.eni(association.trunk).unwrap());
-        assert_eq!((branch.interface_type.as_str(), trunk.interface_type.as_str()), ("branch", "trunk"));
+        assert_eq!((branch.interface_type, trunk.interface_type), (InterfaceType::Branch, InterfaceType::Trunk));
         assert!(branch.attachment.is_none() && branch.zone == trunk.zone);
         assert!(vlans.insert((trunk.id, association.vlan_id)) && branches.insert(branch.id));
         assert_eq!(world.trunk_of_branch(branch.id).map(|found| found.id), Some(association.id));
@@ -94,12 +95,15 @@ fn check_trunks(world: &World) {
     }
     for instance in world.tables().instances.values() {
         let kind = catalog().get(&instance.instance_type).expect("the type is known");
-        let trunks = world.enis_of_instance(instance.id).into_iter().filter(|eni| eni.interface_type == "trunk");
+        let trunks =
+            world.enis_of_instance(instance.id).into_iter().filter(|eni| eni.interface_type == InterfaceType::Trunk);
         let trunks: Vec<_> = trunks.map(|eni| world.branches_of_trunk(eni.id).count()).collect();
         assert!(trunks.is_empty() || kind.trunk, "{} carries a trunk", kind.name);
         assert!(trunks.iter().sum::<usize>() <= kind.max_branch_enis as usize);
     }
-    assert!(world.tables().enis.values().all(|eni| eni.interface_type != "branch" || eni.attachment.is_none()));
+    assert!(
+        world.tables().enis.values().all(|eni| eni.interface_type != InterfaceType::Branch || eni.attachment.is_none())
+    );
 }
 
 /// Inside of their subnets, and apart.
@@ -144,10 +148,13 @@ fn check_indexes(world: &World) {
         ids.map(|id| (*id, world.enis_of_instance(*id).iter().map(|eni| eni.id).collect())).collect()
     };
     assert_eq!(by_instance(world), by_instance(&rebuilt));
+    let is_of_table = |eni: &Arc<Eni>| world.eni(eni.id).is_some_and(|of_table| Arc::ptr_eq(of_table, eni));
     for subnet in world.tables().subnets.keys() {
+        assert!(world.enis_of_subnet(*subnet).all(is_of_table));
         assert!(world.enis_of_subnet(*subnet).eq(rebuilt.enis_of_subnet(*subnet)));
     }
     for group in world.tables().security_groups.keys() {
+        assert!(world.enis_of_group(*group).all(is_of_table));
         assert!(world.enis_of_group(*group).eq(rebuilt.enis_of_group(*group)));
     }
 }
