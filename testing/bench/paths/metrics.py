@@ -71,7 +71,7 @@ JOBS = (
     Job("tcp_4", ("tcp_4",), turns=4),
     Job("tcp_1_nogso", ("tcp_1_nogso", "cpu_1_nogso"), turns=2),
     Job("tcp_4_nogso", ("tcp_4_nogso",), turns=2),
-    Job("rr", ("rr_p50", "rr_p99"), turns=3),
+    Job("rr", ("rr_p50", "rr_p99"), turns=5),
     Job("rr_cross", ("rr_cross_p50", "rr_cross_p99")),
     Job("connect_1", ("connect_1",)),
     Job("connect_4", ("connect_4",)),
