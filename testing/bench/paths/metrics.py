@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,6 +40,8 @@ METRICS = {
 # So many connections can be tracked by every path for as long as a path's next turn is away.
 NEW_FLOWS = 40_000
 MANY_FLOWS = 100_000
+# TCP is at full speed after some milliseconds.
+WARM_UP_SECONDS = 0.1
 REQUEST_WARM_UP_SECONDS = 0.05
 # Enough that ten are beyond p99.
 FIRST_PACKETS = 1000
@@ -56,8 +58,8 @@ class Job:
 
     name: str
     metrics: tuple
-    # Of each path in a round; their median is the round's figure. Several where two runs of one path, one after the other, can be a
-    # sixth apart and more, as most gates are.
+    # Of each path in a round, in a quick run of those that gates need; their median is the round's figure. Several where two runs of
+    # one path, one after the other, can be a sixth apart and more, as most gates are.
     turns: int = 1
 
     @property
@@ -79,7 +81,8 @@ JOBS = (
     Job("pps_1", ("pps_1",), turns=2),
     Job("pps_1k", ("pps_1k",)),
     Job("pps_100k", ("pps_100k",)),
-    Job("new_and_overload", ("new_flows", "new_lost", "overload_new", "overload_lost")),
+    Job("new", ("new_flows", "new_lost")),
+    Job("overload", ("overload_new", "overload_lost")),
     Job("neighbour", ("neighbour_p50", "neighbour_p99")),
 )
 # Of a run: later rounds meet flows that are there already.
@@ -97,10 +100,12 @@ class Meter:
     realtime: int = 10
     port: int = 40_000
     first_flow: int = 0
+    # New flows that a path has delivered a second, by its name.
+    delivered: dict = field(default_factory=dict)
 
-    def command(self, path, *mode, cpus=None, seconds=None, warm_up=None):
+    def command(self, path, *mode, cpus=None, seconds=None, warm_up=WARM_UP_SECONDS):
         command = [self.traffic, "--to", path.to, "--seconds", str(seconds or self.seconds)]
-        command += ["--warm-up-seconds", str(warm_up)] if warm_up is not None else []
+        command += ["--warm-up-seconds", str(warm_up)]
         command += ["--realtime", str(self.realtime)] if self.realtime else []
         for side, netns in (("client", path.client), ("server", path.server)):
             command += [f"--{side}", netns.file] if netns else []
@@ -119,9 +124,9 @@ class Meter:
         self.port = 40_000 if self.port + count > 60_000 else self.port + count
         return self.port
 
-    def fresh_flows(self):
+    def fresh_flows(self, count):
         first = self.first_flow
-        self.first_flow += -(-self.new_flows // 10_000) * 10_000
+        self.first_flow += -(-count // 10_000) * 10_000
         return first
 
     def bulk(self, path, streams, **options):
@@ -179,23 +184,21 @@ class Meter:
     def pps_100k(self, path):
         return {"pps_100k": self.packets(path, self.many_flows)}
 
-    def new(self, path, rate=None):
-        rate = ["--rate", rate] if rate else []
-        options = ["--first-flow", self.fresh_flows(), "--count", self.new_flows, *rate, *self.lanes(path)]
-        return self.run(path, "new", *options, cpus=(0, 1))
+    def new(self, path):
+        options = ["--first-flow", self.fresh_flows(self.new_flows), "--count", self.new_flows, *self.lanes(path)]
+        flood = self.run(path, "new", *options, cpus=(0, 1))
+        self.delivered[path.name] = flood["flows_per_second"]
+        return {"new_flows": flood["flows_per_second"], "new_lost": 100 * flood["lost"] / self.new_flows}
 
-    def new_and_overload(self, path):
-        flood = self.new(path)
-        rate = flood["flows_per_second"]
-        options = ["--first-flow", self.fresh_flows(), "--count", self.new_flows, "--rate", max(1000, int(2 * rate))]
-        seconds = min(self.seconds, self.new_flows / max(2 * rate, 1000))
-        over = self.run(path, "overload", *options, *self.lanes(path), cpus=(0, 1), seconds=seconds)
-        return {
-            "new_flows": rate,
-            "new_lost": 100 * flood["lost"] / self.new_flows,
-            "overload_new": over["new_per_second"],
-            "overload_lost": over["established_lost"],
-        }
+    def overload(self, path):
+        """Twice the rate that the path has delivered last, for as long as the flood took."""
+        if path.name not in self.delivered:
+            return {}
+        rate = max(1000, int(self.delivered[path.name]))
+        count = 2 * self.new_flows
+        options = ["--first-flow", self.fresh_flows(count), "--count", count, "--rate", 2 * rate, *self.lanes(path)]
+        over = self.run(path, "overload", *options, cpus=(0, 1), seconds=min(self.seconds, self.new_flows / rate))
+        return {"overload_new": over["new_per_second"], "overload_lost": over["established_lost"]}
 
     def first_packets(self, path, **options):
         options_of_first = ("--count", FIRST_PACKETS, "--pause-microseconds", FIRST_PAUSE_MICROSECONDS)
@@ -210,7 +213,7 @@ class Meter:
 
     def neighbour(self, path):
         """First packets of one client while another one asks for more new flows than it may."""
-        options = ["--first-flow", self.fresh_flows(), "--count", FLOOD_FLOWS, "--rate", FLOOD_RATE, *self.lanes(path)[:2]]
+        options = ["--first-flow", self.fresh_flows(FLOOD_FLOWS), "--count", FLOOD_FLOWS, "--rate", FLOOD_RATE, *self.lanes(path)[:2]]
         # Without a warm-up, which would take most of its head start.
         flood = subprocess.Popen(self.command(path, "new", *options, warm_up=0), stdout=subprocess.DEVNULL)
         try:

@@ -7,7 +7,7 @@ from .metrics import JOBS, MEMORY
 NAME = "paths"
 # What grows is compared with the small world in what growing could cost.
 GROWN = ("rules", "enis")
-GROWN_JOBS = ("first", "pps_1", "new_and_overload")
+GROWN_JOBS = ("first", "pps_1", "new")
 # What a quick run measures beside what gates need: the limit above us and what else there is, and the chart's base.
 QUICK_BESIDES = {
     "raw": {"pps_100k", "new_flows"},
@@ -20,9 +20,18 @@ QUICK_BESIDES = {
 def wanted(name, job, quick):
     """Whether the path of this name takes part in a job, as far as it can."""
     if quick:
-        metrics = gates.needed(NAME).get(name, set()) | QUICK_BESIDES.get(name, set())
-        return not metrics.isdisjoint(job.metrics)
+        return gated(name, job) or not QUICK_BESIDES.get(name, set()).isdisjoint(job.metrics)
     return name not in GROWN or job.name in GROWN_JOBS
+
+
+def gated(name, job):
+    """Whether a gate needs what the job measures of the path."""
+    return not gates.needed(NAME).get(name, set()).isdisjoint(job.metrics)
+
+
+def turns(name, job, quick):
+    """How often a path that takes part in a job does so in a round."""
+    return 1 if quick and not gated(name, job) else job.turns
 
 
 def able(path, job):

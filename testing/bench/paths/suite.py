@@ -92,7 +92,7 @@ def run(options):
         done = []
         for number in range(rounds):
             options.say(f"round {number + 1} of {rounds}")
-            done.append(take_round(meter, paths, jobs, number, options.say))
+            done.append(take_round(meter, paths, jobs, number, options))
         for name, row in memory.items():
             done[0]["samples"][name] |= row
         drops = {f"drops of {path.name}": path.host.drops() for path in paths.values() if hasattr(path, "host")}
@@ -119,16 +119,17 @@ def weigh(meter, paths, options):
     return memory | {path.name: path.memory for path in paths.values() if hasattr(path, "memory")}
 
 
-def take_round(meter, paths, jobs, number, say):
+def take_round(meter, paths, jobs, number, options):
     """Job by job, all paths that take part one right after the other, each first in turn."""
     samples, orders = {name: {} for name in paths}, {}
     for job, names in jobs:
-        say(f"    {job.title}: {len(names)} path{'s' if len(names) > 1 else ''}")
+        options.say(f"    {job.title}: {len(names)} path{'s' if len(names) > 1 else ''}")
         first = number * job.turns
-        orders[job.name] = [name for order in results.orders(names, first + job.turns)[first:] for name in order]
+        turns = enumerate(results.orders(names, first + job.turns)[first:])
+        orders[job.name] = [name for turn, order in turns for name in order if turn < plan.turns(name, job, options.quick)]
         taken = {name: [] for name in names}
         for name in orders[job.name]:
-            taken[name].append(meter.measure(paths[name], job, say))
+            taken[name].append(meter.measure(paths[name], job, options.say))
         for name, turns in taken.items():
             samples[name] |= of_turns(turns)
     return {"orders": orders, "samples": samples}
