@@ -37,7 +37,7 @@ METRICS = {
     "flow_bytes": ("kernel memory of a flow", "B", "lower"),
     "flow_process_bytes": ("process memory of a flow", "B", "lower"),
 }
-# So many connections can be tracked by every path for as long as a path's next turn is away.
+# Three floods of so many connections can be tracked by every path for as long as its next round is away.
 NEW_FLOWS = 40_000
 MANY_FLOWS = 100_000
 # TCP is at full speed after some milliseconds.
@@ -77,11 +77,11 @@ JOBS = (
     Job("rr_cross", ("rr_cross_p50", "rr_cross_p99")),
     Job("connect_1", ("connect_1",)),
     Job("connect_4", ("connect_4",)),
-    Job("first", ("first_p50", "first_p99", "first_added_p50", "first_added_p99")),
+    Job("first", ("first_p50", "first_p99", "first_added_p50", "first_added_p99"), turns=3),
     Job("pps_1", ("pps_1",), turns=2),
     Job("pps_1k", ("pps_1k",)),
     Job("pps_100k", ("pps_100k",)),
-    Job("new", ("new_flows", "new_lost")),
+    Job("new", ("new_flows", "new_lost"), turns=2),
     Job("overload", ("overload_new", "overload_lost")),
     Job("neighbour", ("neighbour_p50", "neighbour_p99")),
 )
