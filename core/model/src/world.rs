@@ -328,7 +328,7 @@ impl World {
     }
 }
 
-/// What of a set comes after an id, in order.
+/// What of a list comes after an id, in order.
 fn listed_after(enis: Option<&Enis>, after: Option<EniId>) -> impl Iterator<Item = &Arc<Eni>> {
     enis.into_iter().flat_map(move |enis| enis.range(starting_after(after))).map(|(_, eni)| eni)
 }

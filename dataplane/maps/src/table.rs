@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// Entries that a walk asks for at once; grows where one bucket holds more. No more, since a kernel that doesn't preempt itself
-/// lets packets wait on this CPU meanwhile: some 30 microseconds.
+/// lets packets wait on this CPU meanwhile.
 const BATCH_ENTRIES: u32 = 256;
 
 /// A handle on one map.

@@ -130,8 +130,8 @@ def take_round(meter, paths, jobs, number, options):
         taken = {name: [] for name in names}
         for name in orders[job.name]:
             taken[name].append(meter.measure(paths[name], job, options.say))
-        for name, turns in taken.items():
-            samples[name] |= of_turns(turns)
+        for name, measured in taken.items():
+            samples[name] |= of_turns(measured)
     return {"orders": orders, "samples": samples}
 
 

@@ -43,7 +43,9 @@ pub(crate) fn create(
 /// The types that a caller may ask for.
 fn interface_type(name: Option<&str>) -> Result<InterfaceType, ApiError> {
     let Some(name) = name else { return Ok(InterfaceType::Interface) };
-    let kind = InterfaceType::from_name(name).filter(|kind| *kind != InterfaceType::NatGateway);
+    let may_be_asked =
+        |kind: &InterfaceType| matches!(kind, InterfaceType::Interface | InterfaceType::Trunk | InterfaceType::Branch);
+    let kind = InterfaceType::from_name(name).filter(may_be_asked);
     refuse_unsupported(&[("InterfaceType", kind.is_none())])?;
     Ok(kind.unwrap_or(InterfaceType::Interface))
 }
