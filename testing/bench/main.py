@@ -23,7 +23,7 @@ CHARTED = {"paths": ("raw", ["tcp_1", "tcp_4", "tcp_1_nogso", "rr_p50", "rr_p99"
 
 def parser():
     parser = argparse.ArgumentParser(prog="./bench", description="Benchmarks beside what a user would use instead.")
-    parser.add_argument("--quick", action="store_true", help="some 6 minutes: what gates need, in shorter samples, fewer rounds, smaller worlds")
+    parser.add_argument("--quick", action="store_true", help="some 5 minutes: what gates need, in shorter samples, fewer rounds, smaller worlds")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a gate is missed")
     parser.add_argument("--record", action="store_true", help="write the gates with their values into SPECIFICATION.md")
     parser.add_argument("--suite", action="append", choices=available(), help="only this one; may be repeated")

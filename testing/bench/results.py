@@ -54,6 +54,13 @@ def paired(result, left, right):
     return [one / other for one, other in pairs if one is not None and other]
 
 
+def middle(values):
+    """The mean of the middle half: what strays does not count, and the rest is not thrown away as a median does."""
+    values = sorted(values)
+    out = max(len(values) // 4, 1) if len(values) > 2 else 0
+    return statistics.fmean(values[out : len(values) - out])
+
+
 def median(values):
     values = [value for value in values if value is not None]
     return statistics.median(values) if values else None

@@ -45,6 +45,10 @@ def test_a_ratio_is_taken_within_each_round_and_then_the_median():
     assert results.tabulate(made, None)["a"]["x"] == {"median": 10, "min": 5, "max": 100}
 
 
+def test_of_many_turns_the_middle_half_counts():
+    assert [results.middle(turns) for turns in ([5], [1, 3], [9, 1, 2], [0, 1, 3, 50], [0, 1, 2, 6, 50])] == [5, 2, 2, 2, 3]
+
+
 def test_each_subject_goes_first_in_turn():
     assert results.orders(["a", "b", "c"], 4) == [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"], ["a", "b", "c"]]
 
@@ -176,7 +180,9 @@ def test_a_jobs_turns_are_one_figure_and_each_path_is_first_in_turn():
     figures = iter([{"pps_1": 1, "pps_1k": 1}, {"pps_1": 2}, {"pps_1": 4}, {"pps_1": 5}])
     meter, job = SimpleNamespace(measure=lambda path, job, _say: next(figures)), metrics.Job("pps", ("pps_1", "pps_1k"), turns=2)
     made = suite.take_round(meter, {"a": "a", "b": "b"}, [(job, ["a", "b"])], 1, AT_LENGTH)
-    assert made == {"orders": {"pps": ["a", "b", "b", "a"]}, "samples": {"a": {"pps_1": 3}, "b": {"pps_1": 3}}}
+    assert (made["orders"], made["samples"]) == ({"pps": ["a", "b", "b", "a"]}, {"a": {"pps_1": 3}, "b": {"pps_1": 3}})
+    # As they were taken.
+    assert made["turns"] == {"pps": {"a": [{"pps_1": 1, "pps_1k": 1}, {"pps_1": 5}], "b": [{"pps_1": 2}, {"pps_1": 4}]}}
 
 
 def test_a_quick_run_takes_more_than_one_turn_of_what_gates_need_only():

@@ -40,7 +40,7 @@ RULES_PER_GROUP = 60
 # Subnets of a VPC. As many as make the pages of each size full ones: a page of fewer interfaces would be a faster one.
 SUBNETS, SUBNET_BITS, SUBNET_ROOM = 5, 19, 8_000
 START_SECONDS = 120
-ROUNDS, QUICK_ROUNDS = 15, 7
+ROUNDS, QUICK_ROUNDS = 15, 5
 SECONDS, QUICK_SECONDS = 1, 0.4
 # Creations and rules in a turn by many clients; a quarter by one.
 WRITES, MOTO_WRITES = 1_200, 60

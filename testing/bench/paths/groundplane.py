@@ -15,7 +15,7 @@ from .place import Netns, client_settings, end_settings, run
 # Its limits are in force, as users have them, and out of reach: 200 Gbit/s, 128 vCPUs' worth of tracked connections.
 INSTANCE_TYPE = "m6in.32xlarge"
 # What one ENI may have is limited, flows and new flows a second, whatever the type: many flows go by several.
-ENIS = 4
+ENIS = 8
 RULES = 10
 MTU = 1500
 OUTSIDE = "198.51.100.1"
@@ -52,11 +52,12 @@ class Host:
         return other
 
     def prioritise(self, priority):
-        """The slow path is a part of the path: it runs under the same scheduler as what sends and receives. Not the rest:
-        what the process does in the background must not stand in the way of other paths."""
+        """The slow path is a part of the path: it runs under the same scheduler as what sends and receives; 0: as any process. Not
+        the rest: what the process does in the background must not stand in the way of other paths."""
+        policy = "--rr" if priority else "--other"
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             if (task / "comm").read_text().strip() == SLOW_PATH_THREAD:
-                run("chrt", "-r", "-p", str(priority), task.name)
+                run("chrt", policy, "-p", str(priority), task.name)
 
     def fill(self, count):
         """So many more instances of the smallest type, with an ENI each."""
@@ -164,8 +165,8 @@ class Guest(Netns):
         return lanes
 
     def next_hop(self, link, destination, neighbour):
-        """The MAC address that frames go to. One packet makes the guest ask for it."""
-        subprocess.run(["ip", "netns", "exec", self.name, "ping", "-c1", "-W1", destination], capture_output=True)
+        """The MAC address that frames go to. One packet makes the guest ask for it; there may be no way back for an answer yet."""
+        subprocess.run(["ip", "netns", "exec", self.name, "ping", "-c1", "-W0.1", destination], capture_output=True)
         shown = json.loads(run("ip", "-n", self.name, "-j", "neigh", "show", neighbour, "dev", link))
         return shown[0]["lladdr"]
 
@@ -185,6 +186,9 @@ class GroundplanePath:
 
     def state_bytes(self):
         return self.host.memory_bytes()
+
+    def prioritise(self, priority):
+        self.host.prioritise(priority)
 
     def close(self):
         for guest in self.guests:

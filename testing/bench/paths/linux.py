@@ -45,6 +45,9 @@ class LinuxPath:
         """Memory that the path's own processes have. Linux has none: its state is the kernel's."""
         return 0
 
+    def prioritise(self, _priority):
+        """Nothing of it is a process."""
+
     def close(self):
         for netns in (self.client, self.server, *self.others):
             netns.delete()

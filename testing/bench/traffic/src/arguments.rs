@@ -139,6 +139,9 @@ pub struct Overload {
     /// Their packets per second, all together.
     #[arg(long, default_value_t = 10_000)]
     pub established_rate: u32,
+    /// Threads that send new flows, each its part of them and of the rate.
+    #[arg(long, default_value_t = 1)]
+    pub senders: u32,
 }
 
 #[derive(Debug, Args)]

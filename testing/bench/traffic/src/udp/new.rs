@@ -23,24 +23,10 @@ pub fn ask(new: &New, time: Time, shared: &Shared) -> Result<Value> {
     let [warm, block] = new.blocks();
     establish(&mut sender, lanes, &warm, Duration::from_secs(10))?;
     let mut draw = Draw::new(&warm, sender.lanes());
-    let warm_up = flood(&mut sender, &warm, &mut draw, time.warm_up)?;
-    shared.settle(WARM, warm_up);
-    let mut fresh = Fresh::new(&block, sender.lanes());
+    flood(&mut sender, &warm, &mut draw, time.warm_up)?;
+    shared.settle(WARM, sender.sent());
     let start = Instant::now();
-    let mut pace = new.rate.map(|rate| Pace::new(rate, start));
-    let mut sent = 0;
-    loop {
-        let most = pace.as_mut().map_or(BATCH, |pace| pace.take(Instant::now(), BATCH));
-        if most == 0 {
-            rest();
-            continue;
-        }
-        let (lane, places) = fresh.take(most);
-        if places.is_empty() {
-            break;
-        }
-        sent += sender.send(&block, lane, &places, false)? as u64;
-    }
+    let sent = begin_all(&mut sender, &block, new.rate, None)?;
     let seconds = start.elapsed().as_secs_f64();
     let received = shared.settle(NEW, sent);
     Ok(json!({
@@ -50,19 +36,47 @@ pub fn ask(new: &New, time: Time, shared: &Shared) -> Result<Value> {
     }))
 }
 
+/// Sends the first packet of each flow of a block, at a rate or as fast as it can, until all are sent or the time has come.
+/// Says how many the kernel took.
+///
+/// # Errors
+/// As [`Sender::send`].
+pub fn begin_all(sender: &mut Sender, block: &Block, rate: Option<u32>, until: Option<Instant>) -> Result<u64> {
+    let mut fresh = Fresh::new(block, sender.lanes());
+    let mut pace = rate.map(|rate| Pace::new(rate, Instant::now()));
+    let before = sender.sent();
+    loop {
+        let now = Instant::now();
+        if until.is_some_and(|until| now >= until) {
+            break;
+        }
+        let most = pace.as_mut().map_or(BATCH, |pace| pace.take(now, BATCH));
+        if most == 0 {
+            rest();
+            continue;
+        }
+        let (lane, places) = fresh.take(most);
+        if places.is_empty() {
+            break;
+        }
+        sender.send(block, lane, &places, false)?;
+    }
+    Ok(sender.sent() - before)
+}
+
 /// The places of a block, each once, a batch from one section after the other.
-pub struct Fresh {
+struct Fresh {
     sections: Vec<Section>,
     turn: usize,
 }
 
 impl Fresh {
-    pub fn new(block: &Block, lanes: usize) -> Self {
+    fn new(block: &Block, lanes: usize) -> Self {
         Self { sections: block.sections(lanes), turn: 0 }
     }
 
     /// A lane, and up to `most` places of it; none at the end.
-    pub fn take(&mut self, most: usize) -> (usize, Vec<u32>) {
+    fn take(&mut self, most: usize) -> (usize, Vec<u32>) {
         for _ in 0..self.sections.len() {
             self.turn = (self.turn + 1) % self.sections.len();
             let Section { lane, places, .. } = &mut self.sections[self.turn];
@@ -81,7 +95,7 @@ mod tests {
 
     #[test]
     fn each_flow_is_new_once() {
-        let block = Block { port: 1, first: 9_500, count: 1001 };
+        let block = Block { port: 1, first: 4_500, count: 1001 };
         let mut fresh = Fresh::new(&block, 4);
         let next = || Some(fresh.take(BATCH).1).filter(|places| !places.is_empty());
         let mut all: Vec<u32> = std::iter::from_fn(next).flatten().collect();

@@ -18,7 +18,16 @@ struct Lane {
 }
 
 /// Sends the frames of flows.
-pub struct Sender(Vec<Lane>);
+pub struct Sender {
+    lanes: Vec<Lane>,
+    sent: u64,
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        close(self.lanes.drain(..).map(|lane| lane.socket));
+    }
+}
 
 impl Sender {
     /// # Errors
@@ -29,11 +38,16 @@ impl Sender {
             // Protocol 0: it sends and never receives.
             Ok(Lane { socket: packet_socket(&lane.interface, 0)?, frames: [frame; BATCH] })
         };
-        lanes.iter().map(open).collect::<Result<_>>().map(Self)
+        Ok(Self { lanes: lanes.iter().map(open).collect::<Result<_>>()?, sent: 0 })
     }
 
     pub fn lanes(&self) -> usize {
-        self.0.len()
+        self.lanes.len()
+    }
+
+    /// Frames that the kernel has taken so far.
+    pub fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Sends one frame by a lane for each of up to [`BATCH`] places of the block; `ask_echo`: with the wish to see it come
@@ -45,7 +59,7 @@ impl Sender {
         if places.is_empty() {
             return Ok(0);
         }
-        let Lane { socket, frames } = &mut self.0[lane];
+        let Lane { socket, frames } = &mut self.lanes[lane];
         for (frame, place) in frames.iter_mut().zip(places) {
             frame.set_ports(block.ports(*place));
             if ask_echo {
@@ -53,12 +67,23 @@ impl Sender {
             }
         }
         let buffers: Vec<&[u8]> = frames.iter().take(places.len()).map(|frame| frame.0.as_slice()).collect();
-        match send(socket.as_fd(), &buffers) {
-            Ok(sent) => Ok(sent),
-            Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => Ok(0),
-            Err(error) => Err(error).context("send frames"),
-        }
+        let sent = match send(socket.as_fd(), &buffers) {
+            Ok(sent) => sent,
+            Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => 0,
+            Err(error) => return Err(error).context("send frames"),
+        };
+        self.sent += sent as u64;
+        Ok(sent)
     }
+}
+
+/// All at once: the kernel lets some milliseconds go by before a packet socket is gone, in which nothing runs.
+fn close(sockets: impl Iterator<Item = OwnedFd>) {
+    std::thread::scope(|scope| {
+        for socket in sockets {
+            scope.spawn(move || drop(socket));
+        }
+    });
 }
 
 fn packet_socket(interface: &str, protocol: u16) -> Result<OwnedFd> {
@@ -104,6 +129,7 @@ pub fn establish(sender: &mut Sender, lanes: &[LaneName], block: &Block, within:
         }
         open = open_places(block, lanes.len(), &is_answered);
     }
+    close(ears.into_iter());
     let answered = block.count - open.len() as u32;
     if answered == 0 {
         bail!("no flow is answered");
