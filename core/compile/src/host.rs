@@ -2,6 +2,7 @@
 
 use gp_model::{EniAttachmentId, EniId, Generation, InstanceId, NatGatewayId, Region, Timestamp, World};
 use imbl::OrdMap;
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -11,6 +12,19 @@ use std::sync::Arc;
 pub struct HostView {
     pub generation: Generation,
     pub regions: OrdMap<Region, Arc<World>>,
+}
+
+impl HostView {
+    /// Each region that is not the same in the view that follows, as it was and as it is. Where one of them lacks a region, it
+    /// has nothing in it.
+    pub fn changed_regions(&self, next: &HostView) -> Vec<(Arc<World>, Arc<World>)> {
+        let in_view = |view: &HostView, region: &Region| {
+            view.regions.get(region).map_or_else(|| Arc::new(World::new(region.clone())), Arc::clone)
+        };
+        let regions: BTreeSet<&Region> = self.regions.keys().chain(next.regions.keys()).collect();
+        let sides = regions.into_iter().map(|region| (in_view(self, region), in_view(next, region)));
+        sides.filter(|(old, new)| !Arc::ptr_eq(old, new)).collect()
+    }
 }
 
 /// What a host tells the server.
@@ -52,4 +66,30 @@ pub enum InstanceOutcome {
     Failed {
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gp_worlds::Scenario;
+
+    #[test]
+    fn a_region_that_comes_or_goes_had_or_has_nothing_in_it() {
+        let scenario: Scenario = "vpc v 10.0.0.0/16; subnet s v 10.0.1.0/24".parse().expect("a world of our own");
+        let view = |worlds: &[&World]| HostView {
+            generation: Generation(1),
+            regions: worlds.iter().map(|world| (world.region.clone(), Arc::new((*world).clone()))).collect(),
+        };
+        let (none, one) = (view(&[]), view(&[&scenario.world]));
+        assert!(one.changed_regions(&one.clone()).is_empty());
+        for (before, after) in [(&none, &one), (&one, &none)] {
+            let regions = before.changed_regions(after);
+            let [(old, new)] = regions.as_slice() else { panic!("{} regions", regions.len()) };
+            assert_eq!((&old.region, &new.region), (&scenario.world.region, &scenario.world.region));
+            let there = [old, new].map(|world| world.tables().vpcs.len());
+            assert_eq!(there, if before.regions.is_empty() { [0, 1] } else { [1, 0] });
+            // All that the region has is different.
+            assert_eq!(new.changed_since(old).len(), scenario.world.tables().records().count());
+        }
+    }
 }

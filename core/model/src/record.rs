@@ -2,6 +2,7 @@
 
 use crate::entity::*;
 use crate::*;
+use imbl::ordmap::DiffItem;
 use serde::{Deserialize, Serialize};
 
 macro_rules! records {
@@ -51,6 +52,13 @@ macro_rules! records {
                 }
             }
 
+            /// Keys of the records that are not the same in both, in order.
+            pub(crate) fn differing(&self, other: &Tables) -> std::collections::BTreeSet<RecordKey> {
+                std::iter::empty()
+                    $(.chain(self.$table.diff(&other.$table).map(|item| RecordKey::$kind(differing_key(item).clone()))))*
+                    .collect()
+            }
+
             /// Is there no record?
             pub fn is_empty(&self) -> bool {
                 true $(&& self.$table.is_empty())*
@@ -63,6 +71,12 @@ macro_rules! records {
             }
         }
     };
+}
+
+fn differing_key<'a, K, V>(item: DiffItem<'a, 'a, K, V>) -> &'a K {
+    match item {
+        DiffItem::Add(key, _) | DiffItem::Update { new: (key, _), .. } | DiffItem::Remove(key, _) => key,
+    }
 }
 
 fn unshare<T: Clone>(entity: std::sync::Arc<T>) -> T {

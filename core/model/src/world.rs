@@ -10,6 +10,7 @@ use crate::record::{Change, RecordKey, Tables};
 use crate::*;
 use imbl::OrdSet;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::{Bound, RangeInclusive};
 use std::sync::Arc;
@@ -57,10 +58,14 @@ impl World {
         }
     }
 
-    /// The records that may not be as they are in `earlier`, some of them more than once. None if that is not known: then the
-    /// tables must be compared.
-    pub fn changed_since(&self, earlier: &World) -> Option<Vec<RecordKey>> {
-        self.journal.since(&earlier.journal)
+    /// Keys of the records that may not be as they are in `earlier`: those that were noted since, or, where that is too long ago
+    /// or in another line of worlds, those that a comparison of the tables finds. These are persistent maps, which share
+    /// nearly all of their nodes with what they were lately.
+    pub fn changed_since(&self, earlier: &World) -> BTreeSet<RecordKey> {
+        match self.journal.since(&earlier.journal) {
+            Some(noted) => noted.into_iter().collect(),
+            None => earlier.tables.differing(&self.tables),
+        }
     }
 
     /// The tables, for listing and paging in id order.

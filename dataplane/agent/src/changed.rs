@@ -1,25 +1,15 @@
 //! Which instances a new view concerns: those that are not the same as before, or whose ENIs or subnets are not.
-//!
-//! A view that follows another knows what has changed since. If that is too long ago the tables are compared; these are
-//! persistent maps, which share nearly all of their nodes.
 
 use gp_compile::HostView;
-use gp_model::{Eni, EniId, InstanceId, RecordKey, Region, SubnetId, Table, World};
-use imbl::ordmap::DiffItem;
+use gp_model::{Eni, InstanceId, RecordKey, Region, World};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The instances of all regions that may have to be made different, gone ones included.
 pub fn changed_instances(old: &HostView, new: &HostView) -> BTreeSet<(Region, InstanceId)> {
     let mut changed = BTreeSet::new();
-    let regions: BTreeSet<_> = old.regions.keys().chain(new.regions.keys()).collect();
-    for region in regions {
-        let (old, new) = (old.regions.get(region), new.regions.get(region));
-        if old.zip(new).is_some_and(|(old, new)| Arc::ptr_eq(old, new)) {
-            continue;
-        }
-        let ids = changed_in(old.map(|world| &**world), new.map(|world| &**world));
-        changed.extend(ids.into_iter().map(|id| (region.clone(), id)));
+    for (old, new) in old.changed_regions(new) {
+        changed.extend(changed_in(&old, &new).into_iter().map(|id| (new.region.clone(), id)));
     }
     changed
 }
@@ -32,62 +22,23 @@ pub fn all_instances(view: &HostView) -> BTreeSet<(Region, InstanceId)> {
     view.regions.iter().flat_map(ids).collect()
 }
 
-fn changed_in(old: Option<&World>, new: Option<&World>) -> BTreeSet<InstanceId> {
-    if let Some((old, new)) = old.zip(new)
-        && let Some(keys) = new.changed_since(old)
-    {
-        return noted(old, new, &keys);
-    }
-    compared(old, new)
-}
-
-/// What records of these keys concern.
-fn noted(old: &World, new: &World, keys: &[RecordKey]) -> BTreeSet<InstanceId> {
+fn changed_in(old: &World, new: &World) -> BTreeSet<InstanceId> {
     let mut changed = BTreeSet::new();
-    let mut subnets = BTreeSet::new();
-    for key in keys {
+    let mut subnets = Vec::new();
+    for key in new.changed_since(old) {
         match key {
-            RecordKey::Instance(id) => drop(changed.insert(*id)),
-            RecordKey::Eni(id) => changed.extend([old, new].into_iter().filter_map(|world| holder(world.eni(*id)?))),
-            RecordKey::Subnet(id) => drop(subnets.insert(*id)),
+            RecordKey::Instance(id) => drop(changed.insert(id)),
+            RecordKey::Eni(id) => changed.extend([old, new].into_iter().filter_map(|world| holder(world.eni(id)?))),
+            RecordKey::Subnet(id) => subnets.push(id),
             RecordKey::TrunkAssociation(id) => {
-                let sides = [old, new].into_iter().filter_map(|world| world.tables().trunk_associations.get(id));
+                let sides = [old, new].into_iter().filter_map(|world| world.tables().trunk_associations.get(&id));
                 changed.extend(sides.filter_map(|association| holder(new.eni(association.trunk)?)));
             }
             _ => {}
         }
     }
-    let enis = subnets.iter().flat_map(|subnet| new.enis_of_subnet(*subnet));
+    let enis = subnets.into_iter().flat_map(|subnet| new.enis_of_subnet(subnet));
     changed.extend(enis.filter_map(|eni| holder(eni)));
-    changed
-}
-
-fn compared(old: Option<&World>, new: Option<&World>) -> BTreeSet<InstanceId> {
-    let mut changed = BTreeSet::new();
-    each_difference(old.map(|w| &w.tables().instances), new.map(|w| &w.tables().instances), |id, _, _| {
-        changed.insert(*id);
-    });
-    each_difference(old.map(|w| &w.tables().enis), new.map(|w| &w.tables().enis), |_, old, new| {
-        changed.extend([old, new].into_iter().flatten().filter_map(&holder));
-    });
-    let mut trunks: BTreeSet<EniId> = BTreeSet::new();
-    each_difference(
-        old.map(|w| &w.tables().trunk_associations),
-        new.map(|w| &w.tables().trunk_associations),
-        |_, old, new| {
-            trunks.extend([old, new].into_iter().flatten().map(|association| association.trunk));
-        },
-    );
-    changed.extend(trunks.iter().filter_map(|trunk| holder(new?.eni(*trunk)?)));
-    let mut subnets: BTreeSet<SubnetId> = BTreeSet::new();
-    each_difference(old.map(|w| &w.tables().subnets), new.map(|w| &w.tables().subnets), |id, _, _| {
-        subnets.insert(*id);
-    });
-    if !subnets.is_empty() {
-        let enis = new.into_iter().flat_map(|world| world.tables().enis.values());
-        let enis = enis.filter(|eni| subnets.contains(&eni.subnet));
-        changed.extend(enis.filter_map(|eni| holder(eni)));
-    }
     changed
 }
 
@@ -95,25 +46,10 @@ fn holder(eni: &Eni) -> Option<InstanceId> {
     eni.attachment.as_ref().map(|attachment| attachment.instance)
 }
 
-fn each_difference<I: Ord + Clone, V: PartialEq>(
-    old: Option<&Table<I, V>>,
-    new: Option<&Table<I, V>>,
-    mut see: impl FnMut(&I, Option<&V>, Option<&V>),
-) {
-    let empty = Table::new();
-    for item in old.unwrap_or(&empty).diff(new.unwrap_or(&empty)) {
-        match item {
-            DiffItem::Add(id, new) => see(id, None, Some(new)),
-            DiffItem::Update { old: (id, old), new: (_, new) } => see(id, Some(old), Some(new)),
-            DiffItem::Remove(id, old) => see(id, Some(old), None),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gp_model::{Change, EniAttachment, EniAttachmentId, Record, Timestamp};
+    use gp_model::{Change, EniAttachment, EniAttachmentId, EniId, Record, Timestamp};
     use gp_worlds::Scenario;
 
     fn attached(world: &World, eni: EniId, instance: Option<u128>) -> Change {
@@ -131,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_noted_is_what_a_comparison_finds() {
+    fn a_change_concerns_who_has_and_who_had_what_is_changed() {
         let text = "vpc v 10.0.0.0/16; subnet s v 10.0.1.0/24; sg g v; eni a s 10.0.1.10 sg g; eni b s 10.0.1.11 sg g";
         let scenario: Scenario = text.parse().unwrap();
         let (a, b) = (scenario.eni("a"), scenario.eni("b"));
@@ -153,12 +89,9 @@ mod tests {
         for (number, (changes, expected)) in steps.into_iter().enumerate() {
             let before = world.clone();
             changes.into_iter().for_each(|change| world.apply(change));
-            assert!(world.changed_since(&before).is_some());
-            let changed = changed_in(Some(&before), Some(&world));
-            assert_eq!(changed, instances(expected), "step {number}");
-            assert_eq!(changed, compared(Some(&before), Some(&world)), "step {number}");
+            assert_eq!(changed_in(&before, &world), instances(expected), "step {number}");
         }
         // Over several steps: whoever held one for a time between has nothing of it any more.
-        assert_eq!(changed_in(Some(&first), Some(&world)), instances(&[9]));
+        assert_eq!(changed_in(&first, &world), instances(&[9]));
     }
 }
