@@ -153,8 +153,7 @@ def test_only_the_suites_that_have_such_a_subject_run(capsys):
         assert ended.value.code == 2 and said in capsys.readouterr().err
 
 
-AT_LENGTH = SimpleNamespace(say=lambda _text: None, quick=False)
-QUICK = SimpleNamespace(say=lambda _text: None, quick=True)
+OPTIONS = SimpleNamespace(say=lambda _text: None)
 
 
 def test_a_round_goes_job_by_job_and_each_path_is_first_in_turn():
@@ -169,7 +168,7 @@ def test_a_round_goes_job_by_job_and_each_path_is_first_in_turn():
     jobs = [(metrics.Job(name, (name,)), names) for name, names in (("tcp_1", ["a", "b"]), ("tcp_4", ["a", "c"]))]
     meter = Measured()
     paths = {name: name for name in "abc"}
-    rounds = [suite.take_round(meter, paths, jobs, number, AT_LENGTH) for number in range(2)]
+    rounds = [suite.take_round(meter, paths, jobs, number, OPTIONS) for number in range(2)]
     order = [("tcp_1", "a"), ("tcp_1", "b"), ("tcp_4", "a"), ("tcp_4", "c"), ("tcp_1", "b"), ("tcp_1", "a"), ("tcp_4", "c"), ("tcp_4", "a")]
     assert meter.done == order
     assert rounds[1]["orders"] == {"tcp_1": ["b", "a"], "tcp_4": ["c", "a"]}
@@ -179,17 +178,16 @@ def test_a_round_goes_job_by_job_and_each_path_is_first_in_turn():
 def test_a_jobs_turns_are_one_figure_and_each_path_is_first_in_turn():
     figures = iter([{"pps_1": 1, "pps_1k": 1}, {"pps_1": 2}, {"pps_1": 4}, {"pps_1": 5}])
     meter, job = SimpleNamespace(measure=lambda path, job, _say: next(figures)), metrics.Job("pps", ("pps_1", "pps_1k"), turns=2)
-    made = suite.take_round(meter, {"a": "a", "b": "b"}, [(job, ["a", "b"])], 1, AT_LENGTH)
-    assert (made["orders"], made["samples"]) == ({"pps": ["a", "b", "b", "a"]}, {"a": {"pps_1": 3}, "b": {"pps_1": 3}})
+    made = suite.take_round(meter, {"raw": "raw", "nft": "nft"}, [(job, ["raw", "nft"])], 1, OPTIONS)
+    assert (made["orders"], made["samples"]) == ({"pps": ["raw", "nft", "nft", "raw"]}, {"raw": {"pps_1": 3}, "nft": {"pps_1": 3}})
     # As they were taken.
-    assert made["turns"] == {"pps": {"a": [{"pps_1": 1, "pps_1k": 1}, {"pps_1": 5}], "b": [{"pps_1": 2}, {"pps_1": 4}]}}
+    assert made["turns"] == {"pps": {"raw": [{"pps_1": 1, "pps_1k": 1}, {"pps_1": 5}], "nft": [{"pps_1": 2}, {"pps_1": 4}]}}
 
 
-def test_a_quick_run_takes_more_than_one_turn_of_what_gates_need_only():
+def test_what_no_gate_needs_has_one_turn():
     meter, job = SimpleNamespace(measure=lambda path, job, _say: {"tcp_1": 1}), metrics.Job("tcp_1", ("tcp_1",), turns=2)
-    for options, turns in ((QUICK, ["bridge", "raw", "raw"]), (AT_LENGTH, ["bridge", "raw", "raw", "bridge"])):
-        made = suite.take_round(meter, {"bridge": "bridge", "raw": "raw"}, [(job, ["bridge", "raw"])], 0, options)
-        assert made["orders"]["tcp_1"] == turns
+    made = suite.take_round(meter, {"bridge": "bridge", "raw": "raw"}, [(job, ["bridge", "raw"])], 0, OPTIONS)
+    assert made["orders"]["tcp_1"] == ["bridge", "raw", "raw"]
 
 
 def test_what_is_recorded_replaces_what_was(tmp_path):

@@ -29,9 +29,9 @@ def gated(name, job):
     return not gates.needed(NAME).get(name, set()).isdisjoint(job.metrics)
 
 
-def turns(name, job, quick):
+def turns(name, job):
     """How often a path that takes part in a job does so in a round."""
-    return 1 if quick and not gated(name, job) else job.turns
+    return job.turns if gated(name, job) else 1
 
 
 def able(path, job):

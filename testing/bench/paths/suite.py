@@ -126,7 +126,7 @@ def take_round(meter, paths, jobs, number, options):
         options.say(f"    {job.title}: {len(names)} path{'s' if len(names) > 1 else ''}")
         first = number * job.turns
         turns = enumerate(results.orders(names, first + job.turns)[first:])
-        orders[job.name] = [name for turn, order in turns for name in order if turn < plan.turns(name, job, options.quick)]
+        orders[job.name] = [name for turn, order in turns for name in order if turn < plan.turns(name, job)]
         taken = {name: [] for name in names}
         for name in orders[job.name]:
             taken[name].append(meter.measure(paths[name], job, options.say))
@@ -149,7 +149,7 @@ def notes(meter, quick, drops):
         "have no policy routing (tag groundplane:policy-routing=off) but a route for each address of the other end, and rp_filter is off at "
         "the ends of every path: any `ip rule`, and rp_filter, cost the guest's own stack a look into the routing tables for each packet.",
         f"New flows: {meter.new_flows:,} in one flood. Overload: twice the rate of such a flood, by two senders on two CPUs, beside 10,000 "
-        "packets/s of 100 established flows; they, and the slow path, are scheduled as any process.",
+        "packets/s of 100 established flows. What sends and receives, Groundplane's slow path included, is scheduled as any process there.",
     ]
     limited = {reason: count for of_host in drops.values() for reason, count in of_host.items() if reason.startswith("bandwidth")}
     if limited:
