@@ -1,5 +1,6 @@
 """What suites share: the machine they ran on, the table of a result, and text for people."""
 
+import math
 import os
 import platform
 import statistics
@@ -55,9 +56,9 @@ def paired(result, left, right):
 
 
 def middle(values):
-    """The mean of the middle half: what strays does not count, and the rest is not thrown away as a median does."""
+    """The mean of the middle half, of few their median: what strays does not count, and not all the rest is thrown away."""
     values = sorted(values)
-    out = max(len(values) // 4, 1) if len(values) > 2 else 0
+    out = math.ceil(len(values) / 4) if len(values) > 2 else 0
     return statistics.fmean(values[out : len(values) - out])
 
 

@@ -46,7 +46,7 @@ def test_a_ratio_is_taken_within_each_round_and_then_the_median():
 
 
 def test_of_many_turns_the_middle_half_counts():
-    assert [results.middle(turns) for turns in ([5], [1, 3], [9, 1, 2], [0, 1, 3, 50], [0, 1, 2, 6, 50])] == [5, 2, 2, 2, 3]
+    assert [results.middle(turns) for turns in ([5], [1, 3], [9, 1, 2], [0, 1, 3, 50], [0, 9, 1, 2, 6, 8, 4, 50])] == [5, 2, 2, 2, 5]
 
 
 def test_each_subject_goes_first_in_turn():
