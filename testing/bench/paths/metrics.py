@@ -51,10 +51,10 @@ FIRST_PACKETS = 500
 FIRST_PAUSE_MICROSECONDS = 300
 # Twice what one ENI may ask for, for longer than the first packets beside it take.
 FLOOD_RATE = 20_000
-# A machine has two CPUs at least.
-SENDERS = 2
 FLOOD_FLOWS = 15_000
 FLOOD_HEAD_START_SECONDS = 0.3
+# Of an overload, a CPU for each.
+SENDERS = 2
 
 
 @dataclass(frozen=True)
