@@ -149,13 +149,13 @@ def notes(meter, quick, drops):
         "have no policy routing (tag groundplane:policy-routing=off) but a route for each address of the other end, and rp_filter is off at "
         "the ends of every path: any `ip rule`, and rp_filter, cost the guest's own stack a look into the routing tables for each packet.",
         f"New flows: {meter.new_flows:,} in one flood. Overload: twice the rate of such a flood, by two senders on two CPUs, beside 10,000 "
-        "packets/s of 100 established flows. What sends and receives, Groundplane's slow path included, is scheduled as any process there.",
+        "packets/s of 100 established flows.",
     ]
     limited = {reason: count for of_host in drops.values() for reason, count in of_host.items() if reason.startswith("bandwidth")}
     if limited:
         said.append(f"The instance type's bandwidth was met, so Groundplane's figures are too low: {limited}.")
     if meter.realtime:
-        said.append("What sends and receives, Groundplane's slow path included, otherwise runs under SCHED_RR.")
+        said.append("What sends and receives, Groundplane's slow path included, runs under SCHED_RR, except in an overload.")
     if quick:
         said.append(f"--quick: {QUICK_SECONDS} s a sample, and little more than what gates need: judge them by the full run.")
     return said
