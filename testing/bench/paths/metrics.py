@@ -91,7 +91,7 @@ JOBS = (
     # Before there are many flows to look after: who does so has the same right to a CPU here.
     Job("overload", ("plain_new", "plain_lost", "overload_new", "overload_asked", "overload_lost"), turns=2),
     Job("pps_100k", ("pps_100k",)),
-    Job("new", ("new_flows", "new_lost"), turns=3),
+    Job("new", ("new_flows", "new_lost"), turns=4),
     Job("neighbour", ("neighbour_p50", "neighbour_p99")),
 )
 # Of a run: later rounds meet flows that are there already.
