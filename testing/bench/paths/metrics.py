@@ -40,7 +40,7 @@ METRICS = {
     "flow_bytes": ("kernel memory of a flow", "B", "lower"),
     "flow_process_bytes": ("process memory of a flow", "B", "lower"),
 }
-# A host's flow table has room for half a million flows, and what all its paths begin in a round, some 350,000, stays for half a
+# A host's flow table has room for half a million flows, and what all its paths begin in a round, some 400,000, stays for half a
 # minute. Where it is full, packets are lost: that is another figure.
 NEW_FLOWS = 20_000
 MANY_FLOWS = 100_000
