@@ -30,7 +30,8 @@ def test_addresses_in_use_and_outside_are_refused(account):
 
 def test_secondary_addresses_move_only_where_it_is_allowed(account):
     vpc, subnet = account.network()
-    a, b = (create(account, subnet)["NetworkInterfaceId"] for _ in "ab")
+    # None that is drawn, which may be the one that is asked for.
+    a, b = (create(account, subnet, PrivateIpAddress=own)["NetworkInterfaceId"] for own in ("10.0.1.50", "10.0.1.51"))
     given = account.ec2.assign_private_ip_addresses(NetworkInterfaceId=a, PrivateIpAddresses=["10.0.1.60"])
     assert given["AssignedPrivateIpAddresses"] == [{"PrivateIpAddress": "10.0.1.60"}]
     assert refused(account.ec2.assign_private_ip_addresses, NetworkInterfaceId=b, PrivateIpAddresses=["10.0.1.60"])[0] == "InvalidParameterValue"

@@ -61,7 +61,7 @@ class Ways(Network):
         eigw = self.ec2.create_egress_only_internet_gateway(VpcId=self.vpc)["EgressOnlyInternetGateway"]
         self.eigw = eigw["EgressOnlyInternetGatewayId"]
         self.public, self.public_table = self.subnet(1, ("0.0.0.0/0", self.igw), ("::/0", self.igw))
-        self.nat, self.nat_address = self.nat_gateway(self.public)
+        self.nat, self.nat_address = self.nat_gateway(self.public, "10.0.1.100")
         self.private, self.private_table = self.subnet(2, ("0.0.0.0/0", self.nat), ("::/0", self.eigw))
         self.igw_client = self.run(self.public, "10.0.1.10", ipv6=True, wait=False)
         self.nat_client = self.run(self.private, "10.0.2.10", ipv6=True, wait=False)

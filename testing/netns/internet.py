@@ -276,10 +276,11 @@ class Network:
             self.ec2.associate_address(AllocationId=made["AllocationId"], InstanceId=instance)
         return made["PublicIp"], made["AllocationId"]
 
-    def nat_gateway(self, subnet):
-        """(NAT gateway, its public address)"""
+    def nat_gateway(self, subnet, address=None):
+        """(NAT gateway, its public address). Where others in the subnet ask for an address, it must not draw one before."""
         public, allocation = self.elastic()
-        made = self.ec2.create_nat_gateway(SubnetId=subnet, AllocationId=allocation)["NatGateway"]["NatGatewayId"]
+        options = {"PrivateIpAddress": address} if address else {}
+        made = self.ec2.create_nat_gateway(SubnetId=subnet, AllocationId=allocation, **options)["NatGateway"]["NatGatewayId"]
         state = lambda: self.ec2.describe_nat_gateways(NatGatewayIds=[made])["NatGateways"][0]["State"]
         assert wait_for(lambda: state() == "available")
         return made, public

@@ -15,7 +15,7 @@ def world(internet):
     network = Network(internet.groundplane.account())
     network.internet = internet
     network.public, _ = network.subnet(1, ("0.0.0.0/0", network.igw))
-    network.nat, network.nat_address = network.nat_gateway(network.public)
+    network.nat, network.nat_address = network.nat_gateway(network.public, "10.0.1.100")
     network.private, _ = network.subnet(2, ("0.0.0.0/0", network.nat))
     network.client = network.run(network.private, "10.0.2.10")
     yield network
@@ -78,7 +78,7 @@ def test_a_private_gateway_leads_on_to_a_public_one(world):
 
 def test_a_gateway_that_its_own_subnet_is_routed_to_is_a_loop_by_name(world):
     subnet, table = world.subnet(5)
-    gateway, _ = world.nat_gateway(subnet)
+    gateway, _ = world.nat_gateway(subnet, "10.0.5.100")
     world.ec2.create_route(RouteTableId=table, **route("0.0.0.0/0", gateway))
     client = world.run(subnet, "10.0.5.10")
     assert seen_by(world.groundplane, client, WEB, seconds=0.5) is None

@@ -142,7 +142,7 @@ def test_user_data_runs_once_and_the_console_shows_it(account):
 
 def test_a_second_interface_appears_and_goes_while_the_instance_runs(account):
     vpc, subnet = account.network()
-    instance = account.run(subnet, [account.group(vpc)])
+    instance = account.run(subnet, [account.group(vpc)], "10.0.1.10")
     eni = account.ec2.create_network_interface(SubnetId=subnet, PrivateIpAddress="10.0.1.77")["NetworkInterface"]
     eni = eni["NetworkInterfaceId"]
     attached = account.ec2.attach_network_interface(NetworkInterfaceId=eni, InstanceId=instance, DeviceIndex=1)

@@ -32,7 +32,7 @@ def test_instances_reach_the_internet_by_the_machines_own_address_and_nobody_com
     try:
         network = Network(groundplane.account())
         public, _ = network.subnet(1, ("0.0.0.0/0", network.igw))
-        nat, _ = network.nat_gateway(public)
+        nat, _ = network.nat_gateway(public, "10.0.1.100")
         private, _ = network.subnet(2, ("0.0.0.0/0", nat))
         web = network.run(public, "10.0.1.10", user_data=TELLER)
         hidden = network.run(private, "10.0.2.10")
