@@ -1,5 +1,7 @@
 """Root in an instance is nobody on the host."""
 
+from pathlib import Path
+
 import pytest
 
 
@@ -20,8 +22,6 @@ def test_the_hosts_secrets_are_not_readable(groundplane, instance, path):
 @pytest.mark.parametrize("path", ["/etc/shadow", "/etc/gshadow", "/etc/shadow-"])
 def test_the_hosts_password_files_are_not_the_guests(groundplane, instance, path, tmp_path):
     """The guest has password files of its own, since its programs expect some."""
-    from pathlib import Path
-
     guests = groundplane.exec(instance, "sh", "-c", f"cat {path} 2>/dev/null", check=False).stdout.splitlines()
     hosts = Path(path).read_text().splitlines() if Path(path).exists() else []
     secrets = [line for line in hosts if len(line.split(":")[1]) > 2]
@@ -76,7 +76,18 @@ def test_a_fork_bomb_is_bounded(groundplane, instance):
 
 def test_the_hosts_files_do_not_change(groundplane, instance, tmp_path):
     groundplane.exec(instance, "sh", "-c", "echo pwned > /etc/motd; rm -f /usr/bin/python3; touch /usr/gp-was-here")
-    from pathlib import Path
-
     assert not Path("/usr/gp-was-here").exists()
     assert Path("/usr/bin/python3").exists()
+
+
+def niceness(process, thread):
+    """Of the thread of that name, or of the process."""
+    for task in Path(f"/proc/{process}/task").iterdir():
+        if (task / "comm").read_text().strip() == thread:
+            return int((task / "stat").read_text().rpartition(")")[2].split()[16])
+    raise AssertionError(f"{process} has no thread {thread}")
+
+
+def test_the_slow_path_goes_before_others_at_the_processor_and_guests_do_not(groundplane, instance):
+    assert niceness(groundplane.process.pid, "gp-upcalls") == -10
+    assert groundplane.exec(instance, "nice").stdout.strip() == "0"
