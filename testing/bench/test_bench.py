@@ -91,6 +91,7 @@ def test_a_quick_run_leaves_out_what_no_gate_needs():
     assert set(whole["nft-10k"]) > set(quick["nft-10k"]) == {"connect_1"}
     assert "tcp_4_nogso" in whole["groundplane"] and not any({"tcp_4_nogso", "pps_1k", "rr_cross_p50"} & set(row) for row in quick.values())
     assert all(row.items() <= whole[name].items() for name, row in quick.items())
+    assert [name for name, row in whole.items() if "overload_new" in row] == ["groundplane"]
 
 
 def test_every_metric_is_measured_by_one_job():

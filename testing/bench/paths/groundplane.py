@@ -20,6 +20,7 @@ RULES = 10
 MTU = 1500
 OUTSIDE = "198.51.100.1"
 SLOW_PATH_THREAD = "gp-upcalls"
+EVICTED = "flows thrown out"
 # Any `ip rule` in a guest costs its own stack a look into the routing tables for each packet received: the guest's cost, not
 # the path's, and what we are compared with has no rules. So guests go without, and routes say which ENI leads where.
 NO_POLICY_ROUTING = {"ResourceType": "instance", "Tags": [{"Key": "groundplane:policy-routing", "Value": "off"}]}
@@ -108,7 +109,9 @@ class Host:
         return 1024 * int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())[1])
 
     def drops(self):
-        return self.groundplane.status()["host"].get("drops", {})
+        """Packets dropped, and flows thrown out because there was no room for more."""
+        host = self.groundplane.status()["host"]
+        return {**host["drops"], EVICTED: host["evicted"]}
 
     def make_outside(self):
         """A NAT gateway in the public subnet, and the private subnet's way to it."""

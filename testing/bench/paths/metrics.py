@@ -40,8 +40,8 @@ METRICS = {
     "flow_bytes": ("kernel memory of a flow", "B", "lower"),
     "flow_process_bytes": ("process memory of a flow", "B", "lower"),
 }
-# A host's flow table has room for half a million flows, and what all its paths begin in a round, some 400,000, stays for half a
-# minute. Where it is full, packets are lost: that is another figure.
+# A host's flow table has room for half a million flows, and what all its paths begin in a round, nearly that, stays for a minute.
+# Where it is full, packets are lost: that is another figure.
 NEW_FLOWS = 20_000
 MANY_FLOWS = 100_000
 # Of several threads: as many as the CPUs have to share, each of which SCHED_RR lets run for a tenth of a second.
@@ -88,11 +88,11 @@ JOBS = (
     Job("first", ("first_p50", "first_p99", "first_added_p50", "first_added_p99"), turns=4),
     Job("pps_1", ("pps_1",), turns=5),
     Job("pps_1k", ("pps_1k",)),
-    # Before there are many flows to look after: who does so has the same right to a CPU here.
+    # Before there are many flows to look after: who does so may take a CPU from the others here.
     Job("overload", ("plain_new", "plain_lost", "overload_new", "overload_asked", "overload_lost"), turns=2),
-    Job("pps_100k", ("pps_100k",)),
     Job("new", ("new_flows", "new_lost"), turns=4),
     Job("neighbour", ("neighbour_p50", "neighbour_p99")),
+    Job("pps_100k", ("pps_100k",)),
 )
 # Of a run: later rounds meet flows that are there already.
 MEMORY = Job("memory", ("flow_bytes", "flow_process_bytes"))

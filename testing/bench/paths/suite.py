@@ -154,6 +154,9 @@ def notes(meter, quick, drops):
     limited = {reason: count for of_host in drops.values() for reason, count in of_host.items() if reason.startswith("bandwidth")}
     if limited:
         said.append(f"The instance type's bandwidth was met, so Groundplane's figures are too low: {limited}.")
+    evicted = {of: reasons[groundplane.EVICTED] for of, reasons in drops.items() if reasons[groundplane.EVICTED]}
+    if evicted:
+        said.append(f"A host's flow table was full, so packets may be lost and first packets wait: {groundplane.EVICTED} {evicted}.")
     if meter.realtime:
         said.append("What sends and receives, Groundplane's slow path included, runs under SCHED_RR, except in an overload.")
     if quick:
