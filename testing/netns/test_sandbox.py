@@ -1,5 +1,6 @@
 """Root in an instance is nobody on the host."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -89,5 +90,8 @@ def niceness(process, thread):
 
 
 def test_the_slow_path_goes_before_others_at_the_processor_and_guests_do_not(groundplane, instance):
+    may_go_before = subprocess.run(["nice", "-n", "-10", "nice"], capture_output=True, text=True).stdout.strip() == "-10"
+    if not may_go_before:
+        pytest.skip("root may not go before others here: no CAP_SYS_NICE")
     assert niceness(groundplane.process.pid, "gp-upcalls") == -10
     assert groundplane.exec(instance, "nice").stdout.strip() == "0"
