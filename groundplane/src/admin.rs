@@ -43,19 +43,25 @@ fn refused(status: StatusCode, sentence: impl std::fmt::Display) -> (StatusCode,
     (status, Json(json!({ "error": sentence.to_string() })))
 }
 
+/// Questions walk tables of the kernel and read files. What else is this thread's to serve, calls of the API among it, goes
+/// on in another one meanwhile.
+fn ask<T>(question: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(question)
+}
+
 async fn host(State(agent): State<Arc<Agent>>) -> Json<Value> {
-    Json(agent.status())
+    Json(ask(|| agent.status()))
 }
 
 async fn all_counters(State(agent): State<Arc<Agent>>) -> Json<Vec<Value>> {
-    Json(agent.all_counters())
+    Json(ask(|| agent.all_counters()))
 }
 
 async fn counters(
     State(agent): State<Arc<Agent>>,
     UrlPath(wanted): UrlPath<String>,
 ) -> Result<Json<Vec<Value>>, (StatusCode, Json<Value>)> {
-    agent.counters(&wanted).map(Json).map_err(|error| refused(StatusCode::NOT_FOUND, error))
+    ask(|| agent.counters(&wanted)).map(Json).map_err(|error| refused(StatusCode::NOT_FOUND, error))
 }
 
 #[derive(Deserialize)]
@@ -74,14 +80,14 @@ enum Question {
 }
 
 async fn why(State(agent): State<Arc<Agent>>, Json(question): Json<Question>) -> Answer {
-    let answer = match question {
+    let answer = ask(|| match question {
         Question::Probe { from, to, service } => agent.why(&from, &to, &service),
         Question::Frame { from, frame } => agent.why_frame(&from, &frame),
-    };
+    });
     Ok(Json(answer.map_err(|error| refused(StatusCode::NOT_FOUND, error))?))
 }
 
 async fn console(State(agent): State<Arc<Agent>>, UrlPath(id): UrlPath<String>) -> Answer {
-    let output = agent.console(&id).map_err(|error| refused(StatusCode::NOT_FOUND, error))?;
+    let output = ask(|| agent.console(&id)).map_err(|error| refused(StatusCode::NOT_FOUND, error))?;
     Ok(Json(json!({ "output": String::from_utf8_lossy(&output) })))
 }
