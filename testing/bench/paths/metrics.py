@@ -48,8 +48,10 @@ MANY_FLOWS = 100_000
 SHARED_CPUS_FACTOR = 2
 # TCP is at full speed after some milliseconds.
 WARM_UP_SECONDS = 0.05
-# Several turns have enough of them beyond p99.
-FIRST_PACKETS = 500
+# In a turn. Whether a CPU that idles wakes fast or slowly lasts for a good part of a second, so many short turns see more of both
+# than a few long ones, and have as many packets beyond p99 together.
+FIRST_PACKETS = 125
+NEIGHBOURS_FIRST_PACKETS = 500
 FIRST_PAUSE_MICROSECONDS = 300
 # Twice what one ENI may ask for, for longer than the first packets beside it take.
 FLOOD_RATE = 20_000
@@ -85,7 +87,7 @@ JOBS = (
     Job("rr_cross", ("rr_cross_p50", "rr_cross_p99")),
     Job("connect_1", ("connect_1",), turns=3),
     Job("connect_4", ("connect_4",), turns=2),
-    Job("first", ("first_p50", "first_p99", "first_added_p50", "first_added_p99"), turns=4),
+    Job("first", ("first_p50", "first_p99", "first_added_p50", "first_added_p99"), turns=16),
     Job("pps_1", ("pps_1",), turns=5),
     Job("pps_1k", ("pps_1k",)),
     # Before there are many flows to look after: who does so may take a CPU from the others here.
@@ -221,12 +223,12 @@ class Meter:
         """Sends so many flows that nobody has seen."""
         return self.run(path, mode, "--first-flow", self.fresh_flows(count), "--count", count, *options, *self.lanes(path), **how)
 
-    def first_packets(self, path, **options):
-        options_of_first = ("--count", FIRST_PACKETS, "--pause-microseconds", FIRST_PAUSE_MICROSECONDS)
+    def first_packets(self, path, count, **options):
+        options_of_first = ("--count", count, "--pause-microseconds", FIRST_PAUSE_MICROSECONDS)
         return self.run(path, "first", *options_of_first, "--port", self.fresh_ports(1), **options)
 
     def first(self, path):
-        got = self.first_packets(path, cpus=(0, 1))
+        got = self.first_packets(path, FIRST_PACKETS, cpus=(0, 1))
         if not got["added"]:
             return {}
         answer = {"first_p50": got["first"]["p50_us"], "first_p99": got["first"]["p99_us"]}
@@ -240,7 +242,7 @@ class Meter:
         try:
             time.sleep(FLOOD_HEAD_START_SECONDS)
             beside = SimpleNamespace(name=path.name, to=path.to, client=path.neighbour, server=path.server)
-            got = self.first_packets(beside)["first"]
+            got = self.first_packets(beside, NEIGHBOURS_FIRST_PACKETS)["first"]
         finally:
             flood.wait(timeout=60)
         return {"neighbour_p50": got["p50_us"], "neighbour_p99": got["p99_us"]} if got else {}
