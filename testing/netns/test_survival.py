@@ -1,13 +1,10 @@
 """`kill -9`, restart and `down`: nothing answered is lost, live connections go on, nothing is left behind."""
 
 import json
-import os
 import re
 import subprocess
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -48,35 +45,6 @@ def test_no_answered_change_is_lost_by_kill_9(own_groundplane):
         for writer in writers:
             writer.join()
     assert all(value > 10 for value in answered.values()), answered
-
-
-def test_the_api_answers_while_the_operators_questions_wait(own_groundplane):
-    """More consoles than there are processors, of a file that doesn't end."""
-    account = own_groundplane.account()
-    vpc, subnet = account.network()
-    instance = account.run(subnet, [account.group(vpc)])
-    account.ec2.stop_instances(InstanceIds=[instance])
-    account.wait(instance, "stopped")
-    (console,) = own_groundplane.directory.glob(f"data/**/{instance}/console.log")
-    console.unlink()
-    os.mkfifo(console)
-    questions = os.cpu_count() + 2
-    with ThreadPoolExecutor(questions + 1) as pool:
-        consoles = [pool.submit(own_groundplane.command, "logs", instance) for _ in range(questions)]
-        try:
-            time.sleep(1)
-            assert not any(asked.done() for asked in consoles)
-            call = pool.submit(account.ec2.describe_vpcs, VpcIds=[vpc])
-            assert call.result(timeout=10)["Vpcs"]
-        finally:
-            # Each file that is being opened ends with the writer. One that comes later needs the next.
-            for _ in range(300):
-                if all(asked.done() for asked in consoles):
-                    break
-                with suppress(OSError):
-                    os.close(os.open(console, os.O_WRONLY | os.O_NONBLOCK))
-                time.sleep(0.1)
-    assert all(asked.result().returncode == 0 for asked in consoles)
 
 
 def test_a_connection_runs_on_through_kill_and_restart(own_groundplane):
